@@ -1,0 +1,11 @@
+"""The Celery application: a doorbell. What is owed lives in PostgreSQL."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outage_mgmt.settings")
+
+app = Celery("outage_mgmt")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
