@@ -85,7 +85,8 @@ class GridElement(models.Model):
     lon = models.FloatField(_("longitude"), null=True, blank=True)
     lat = models.FloatField(_("latitude"), null=True, blank=True)
     geometry = models.JSONField(_("geometry"), null=True, blank=True)
-    # kept totals of what hangs below in the normal state, this element included
+    # kept totals of what hangs below in the normal state, this element included; a customer, when counted,
+    # is a metered service point with an account (IEEE 1366, definition of customer), so that sums add up
     customers = models.IntegerField(_("customers"), default=0, validators=[MinValueValidator(0)])
     critical_customers = models.IntegerField(_("critical customers"), default=0)
     load_kw = models.FloatField(_("load (kW)"), default=0.0)
@@ -93,6 +94,7 @@ class GridElement(models.Model):
     own_customers = models.IntegerField(default=0, editable=False)
     own_critical = models.IntegerField(default=0, editable=False)
     own_load_kw = models.FloatField(default=0.0, editable=False)
+    source = models.CharField(_("imported from"), max_length=64, blank=True, editable=False)
 
     branch_lookup = "branch"
 
@@ -166,6 +168,7 @@ class Customer(models.Model):
     importance = models.CharField(_("importance"), max_length=16, choices=Importance, default=Importance.NORMAL)
     language = models.CharField(_("language"), max_length=8, default="zh-hans")
     branch = models.ForeignKey(Branch, models.PROTECT, related_name="customers")
+    source = models.CharField(_("imported from"), max_length=64, blank=True, editable=False)
 
     branch_lookup = "branch"
 
@@ -222,6 +225,7 @@ class ServicePoint(models.Model):
     lat = models.FloatField(_("latitude"), null=True, blank=True)
     contracted_kw = models.FloatField(_("contracted power (kW)"), default=0.0)
     average_kw = models.FloatField(_("average power (kW)"), default=0.0)
+    source = models.CharField(_("imported from"), max_length=64, blank=True, editable=False)
 
     branch_lookup = "branch"
 
@@ -247,8 +251,12 @@ class GridImport(models.Model):
         APPLYING = "applying", _("applying")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
+        DISCARDED = "discarded", _("discarded")
 
     source_format = models.CharField(_("format"), max_length=8)
+    source = models.CharField(_("imported from"), max_length=64, blank=True)
+    branch_code = models.CharField(_("branch"), max_length=64, blank=True)
+    is_dry_run = models.BooleanField(_("preview only"), default=False)
     file_names = models.JSONField(_("files"), default=list)
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.QUEUED)
     progress = models.SmallIntegerField(_("progress (%)"), default=0)
