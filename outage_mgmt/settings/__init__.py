@@ -34,7 +34,7 @@ EMBEDDED_POSTGRES = "DATABASE_URL" not in env.ENVIRON
 EMBEDDED_REDIS = "REDIS_URL" not in env.ENVIRON
 if EMBEDDED_POSTGRES or EMBEDDED_REDIS:
     try:
-        _servers = embedded.ensure(DATA_DIR, postgres=EMBEDDED_POSTGRES, redis=EMBEDDED_REDIS)
+        _servers = embedded.ensure(DATA_DIR, postgres=EMBEDDED_POSTGRES, with_redis=EMBEDDED_REDIS)
     except embedded.EmbeddedServerError as broken:
         sys.exit(str(broken))
 
