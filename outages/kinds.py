@@ -1,0 +1,92 @@
+"""The one upward arrow: each kind registers one object, and the core calls it explicitly inside the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
+
+from outages.models import OutageKind
+
+if TYPE_CHECKING:
+    from accounts.actor import Actor
+    from grid.models import ServicePoint
+    from outages.models import Outage, OutageEvent
+    from outages.supply_status import Cause
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a kind knows about one service point beside the record: a safety report, a meter that disagrees."""
+
+    causes: tuple[Cause, ...] = ()
+    disagreement: bool = False
+
+
+class KindHandler:
+    """What the core asks of a kind. A kind overrides what it needs.
+
+    ``may`` vetoes an action by raising a ``DomainError``; ``after`` writes the kind's own record once the
+    outage has changed. Both run inside the transition's transaction and hold the outage's row lock.
+    """
+
+    kind: str
+    prefix: str  # of the public reference
+    label: str | Promise
+    shape: str  # drawn beside the colour, so that colour is never alone
+    tone: str  # token of the style sheet
+    rank: int  # place in the precedence of causes (domain.md 5.6)
+    is_public: bool = True
+    reason_zh: str = ""  # said when the record holds no public reason
+    reason_en: str = ""
+    steps: tuple[tuple[str, str | Promise], ...] = ()  # of the detail page's stepper
+    panel_template: str = ""
+    board_template: str = ""
+
+    def may(self, outage: Outage, action: str, actor: Actor, facts: dict[str, Any]) -> None:
+        """Refuse by raising; the default allows what the table allows."""
+
+    def after(self, outage: Outage, event: OutageEvent, facts: dict[str, Any]) -> None:
+        """Follow with the kind's own record."""
+
+    def contribute(self, service_point: ServicePoint, at: datetime) -> Contribution:
+        """Further causes for the verdict; at most one statement."""
+        return Contribution()
+
+    def panel(self, outage: Outage, actor: Actor) -> dict[str, Any]:
+        """Context of the kind's panel on the outage page."""
+        return {}
+
+    def step(self, outage: Outage) -> str:
+        """Which of ``steps`` the outage has reached."""
+        return outage.status
+
+
+_handlers: dict[str, KindHandler] = {}
+
+
+def register_kind(handler: KindHandler) -> None:
+    """Called once per kind from its ``AppConfig.ready()``."""
+    if handler.kind in _handlers:
+        raise ImproperlyConfigured(f"The outage kind {handler.kind!r} is registered twice.")
+    if handler.kind not in OutageKind.values:
+        raise ImproperlyConfigured(f"{handler.kind!r} is not a kind of outage.")
+    _handlers[handler.kind] = handler
+
+
+def handler_for(kind: str) -> KindHandler:
+    return _handlers[kind]
+
+
+def all_handlers() -> list[KindHandler]:
+    return sorted(_handlers.values(), key=lambda handler: handler.rank)
+
+
+@register()
+def every_kind_has_a_handler(**_kwargs: object) -> list[CheckMessage]:
+    missing = sorted(set(OutageKind.values) - set(_handlers))
+    return [Error(f"No handler is registered for the outage kind {kind!r}.", id="outages.E001") for kind in missing]

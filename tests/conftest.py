@@ -1,0 +1,29 @@
+"""What all tests share: a real PostgreSQL, a real Redis, the site's own languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import translation
+
+DATA = Path(settings.BASE_DIR).parent / "shared" / "data"
+needs_data = pytest.mark.skipif(
+    not (DATA / "README.md").exists(), reason=f"development data not found at {DATA}; see CONTRIBUTING.md"
+)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:  # noqa: ARG001
+    """Tests that commit are cleaned up by TRUNCATE, which the history refuses everywhere else."""
+    with django_db_blocker.unblock(), connection.cursor() as db:  # type: ignore[attr-defined]
+        db.execute("ALTER TABLE outages_outageevent DISABLE TRIGGER outages_event_no_truncate")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    with translation.override("en"):
+        yield
