@@ -155,7 +155,9 @@ def events_after(cursor: Cursor, *, limit: int = 500) -> list[LoggedEvent]:
     with connection.cursor() as db:
         db.execute(READ_SQL, {"epoch": cursor.epoch, "tx": str(cursor.tx), "id": cursor.id, "limit": limit})
         rows = db.fetchall()
-    return [LoggedEvent(row[0], row[1], int(row[2]), *row[3:10], _json(row[10]), _json(row[11]), *row[12:]) for row in rows]
+    return [
+        LoggedEvent(row[0], row[1], int(row[2]), *row[3:10], _json(row[10]), _json(row[11]), *row[12:]) for row in rows
+    ]
 
 
 def _json(value: str | dict[str, Any]) -> dict[str, Any]:

@@ -148,8 +148,7 @@ class Outage(models.Model):
                 name="outage_restored_has_a_time",
             ),
             models.CheckConstraint(
-                condition=~Q(status=OutageStatus.SCHEDULED)
-                | Q(planned_start__isnull=False, planned_end__isnull=False),
+                condition=~Q(status=OutageStatus.SCHEDULED) | Q(planned_start__isnull=False, planned_end__isnull=False),
                 name="outage_scheduled_has_a_window",
             ),
             models.CheckConstraint(
@@ -187,9 +186,7 @@ class Interruption(models.Model):
 
     outage = models.ForeignKey(Outage, models.PROTECT, related_name="interruptions")
     element = models.ForeignKey(GridElement, models.PROTECT, null=True, blank=True, related_name="interruptions")
-    service_point = models.ForeignKey(
-        ServicePoint, models.PROTECT, null=True, blank=True, related_name="interruptions"
-    )
+    service_point = models.ForeignKey(ServicePoint, models.PROTECT, null=True, blank=True, related_name="interruptions")
     planned = DateTimeRangeField(_("planned"), null=True, blank=True)
     actual = DateTimeRangeField(_("actual"), null=True, blank=True)
     customers = models.IntegerField(default=1)
@@ -250,7 +247,7 @@ else:  # Django's fields take no type arguments when running
 class Xid8Field(NumberField):
     """PostgreSQL's 64-bit transaction number: the order in which changes may be read without gaps."""
 
-    def db_type(self, connection: Any) -> str:  # noqa: ARG002
+    def db_type(self, connection: Any) -> str:
         return "xid8"
 
     def from_db_value(self, value: str | int | None, *_unused: object) -> int | None:

@@ -1,4 +1,4 @@
-"""Everything that changes an outage. Public verbs open the transaction; ``outage_transition`` is the only writer of status."""
+"""Everything that changes an outage. Public verbs open the transaction; one function writes the status."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import standards
-from accounts.actor import Actor
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+import standards
+from accounts.actor import Actor
 from grid import topology
 from grid.models import Branch, GridElement, ServicePoint
-
-from outages import events, impact, kinds, lifecycle, policies
-from outages.models import EtrSource, Interruption, Outage, OutageEvent, OutageNumber, OutageStatus
+from outages import events, extent, impact, kinds, lifecycle, policies
+from outages.extent import BadTime
+from outages.models import EtrSource, Outage, OutageEvent, OutageNumber, OutageStatus
 from standards.errors import Conflict, DomainError, NotFound
 
 CLOCK_SLACK: Final = timedelta(minutes=5)  # a watch beside the switch may run ahead of ours
@@ -30,11 +31,6 @@ FACT_FIELDS: Final = (
 )  # fmt: skip
 COUNT_FIELDS: Final = ("customers_affected", "customers_out", "critical_out", "load_kw")
 LOGGED_FIELDS: Final = ("status", *FACT_FIELDS, *COUNT_FIELDS, "etr_changes", "is_void")
-
-
-class BadTime(DomainError):
-    code = "bad_time"
-    message = _("The time is not possible.")
 
 
 class NothingOff(DomainError):
@@ -129,9 +125,9 @@ def outage_create(
             raise
         return twin
     outage.elements.set(element_ids)
-    _rows_add(outage, element_ids=topology.isolated_by(element_ids), service_point_ids=service_point_ids)
+    extent.rows_add(outage, element_ids=topology.isolated_by(element_ids), service_point_ids=service_point_ids)
     if rule.target == OutageStatus.ACTIVE:
-        _rows_start(outage, at=facts["started_at"])
+        extent.rows_start(outage, at=facts["started_at"])
     counts_refresh(outage)
     event = events.event_append(
         outage=outage, verb=action, actor=actor, after=outage_facts(outage), note=note, source=source_system,
@@ -384,35 +380,13 @@ def _part_or_whole(outage: Outage, facts: dict[str, Any]) -> tuple[str, dict[str
     """The last part to come back restores the whole outage."""
     if outage.status not in lifecycle.TRANSITIONS["restore_part"].sources or facts.get("at") is None:
         return "restore_part", facts  # the table refuses it with its own words
-    places = _places_below(outage, facts.pop("element_ids", ()))
+    places = extent.places_below(outage, facts.pop("element_ids", ()))
     points = set(facts.pop("service_point_ids", ()))
-    still = set(
-        Interruption.objects.filter(outage=outage, actual__isnull=False, actual__endswith__isnull=True).values_list(
-            "element_id", "service_point_id"
-        )
-    )
+    still = extent.places_off(outage)
     named = {(place, None) for place in places} | {(None, point) for point in points}
     if still and still <= named:
         return "restore", {**facts, "restored_at": facts["at"]}
     return "restore_part", {**facts, "places": places, "points": points}
-
-
-def _places_below(outage: Outage, element_ids: Collection[int]) -> set[int]:
-    """The elements of this outage's open rows that hang below ``element_ids``."""
-    if not element_ids:
-        return set()
-    with connection.cursor() as db:
-        db.execute(
-            """
-            SELECT DISTINCT i.element_id
-            FROM grid_gridelement top
-            JOIN grid_gridelement e ON e.pos BETWEEN top.pos AND top.last
-            JOIN outages_interruption i ON i.element_id = e.id
-            WHERE top.id = ANY(%s) AND i.outage_id = %s AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
-            """,
-            [list(element_ids), outage.pk],
-        )
-        return {row[0] for row in db.fetchall()}
 
 
 # --- what an action does to the rows ----------------------------------------------------------------
@@ -423,7 +397,7 @@ def _no_effect(outage: Outage, facts: dict[str, Any]) -> None:
 
 
 def _on_start(outage: Outage, facts: dict[str, Any]) -> None:
-    _rows_start(outage, at=facts["started_at"])
+    extent.rows_start(outage, at=facts["started_at"])
 
 
 def _on_reschedule(outage: Outage, facts: dict[str, Any]) -> None:
@@ -441,9 +415,7 @@ def _on_extend(outage: Outage, facts: dict[str, Any]) -> None:
 def _on_set_etr(outage: Outage, facts: dict[str, Any]) -> None:
     etr, now = facts.get("etr"), timezone.now()
     if etr is None and facts.get("next_update_by") is None:
-        raise BadTime(
-            _("Say when supply will be back, or until when there will be news."), field="etr"
-        )
+        raise BadTime(_("Say when supply will be back, or until when there will be news."), field="etr")
     if etr is not None and etr <= now:
         raise BadTime(_("An estimate must lie in the future."), field="etr")
     if facts.get("next_update_by") is not None and facts["next_update_by"] <= now:
@@ -466,23 +438,23 @@ def _on_change_extent(outage: Outage, facts: dict[str, Any]) -> None:
         raise NoPlace(field="elements")
     _whereabouts(elements, points)
     outage.elements.add(*elements)
-    _rows_add(outage, element_ids=topology.isolated_by(elements), service_point_ids=points)
+    extent.rows_add(outage, element_ids=topology.isolated_by(elements), service_point_ids=points)
     if outage.is_off:
-        _rows_start(outage, at=facts.get("at") or timezone.now())
+        extent.rows_start(outage, at=facts.get("at") or timezone.now())
 
 
 def _on_restore_part(outage: Outage, facts: dict[str, Any]) -> None:
     at, places, points = facts["at"], facts["places"], facts["points"]
-    ended = _rows_end(outage, at=at, element_ids=places) if places else 0
+    ended = extent.rows_end(outage, at=at, element_ids=places) if places else 0
     if points:
-        _rows_split(outage, points)
-        ended += _rows_end(outage, at=at, service_point_ids=points)
+        extent.rows_split(outage, points)
+        ended += extent.rows_end(outage, at=at, service_point_ids=points)
     if not ended:
         raise NothingOff(field="elements")
 
 
 def _on_restore(outage: Outage, facts: dict[str, Any]) -> None:
-    _rows_end(outage, at=facts["restored_at"])
+    extent.rows_end(outage, at=facts["restored_at"])
 
 
 def _on_reopen(outage: Outage, facts: dict[str, Any]) -> None:
@@ -490,16 +462,7 @@ def _on_reopen(outage: Outage, facts: dict[str, Any]) -> None:
     at = facts["at"]
     if outage.restored_at is not None and at < outage.restored_at:
         raise BadTime(_("It cannot be off again before it was restored."), field="at")
-    with connection.cursor() as db:
-        db.execute(
-            """
-            INSERT INTO outages_interruption (outage_id, element_id, service_point_id, actual, customers, critical, load_kw)
-            SELECT outage_id, element_id, service_point_id, tstzrange(%s, NULL), customers, critical, load_kw
-            FROM outages_interruption WHERE outage_id = %s AND upper(actual) = %s
-            ON CONFLICT DO NOTHING
-            """,
-            [at, outage.pk, outage.restored_at],
-        )
+    extent.rows_repeat(outage, ended_at=outage.restored_at, at=at)
     outage.restored_at = None
     outage.etr = None
 
@@ -509,21 +472,8 @@ def _on_close(outage: Outage, facts: dict[str, Any]) -> None:
 
 
 def _on_void(outage: Outage, facts: dict[str, Any]) -> None:
-    """What was claimed stays readable as planned; nothing counts as off."""
     outage.is_void = True
-    with connection.cursor() as db:
-        db.execute(
-            """
-            UPDATE outages_interruption
-            SET planned = coalesce(planned, tstzrange(lower(actual), coalesce(upper(actual), greatest(now(), lower(actual) + interval '1 s')))),
-                actual = NULL
-            WHERE outage_id = %s AND actual IS NOT NULL AND id IN (
-                SELECT DISTINCT ON (element_id, service_point_id) id FROM outages_interruption
-                WHERE outage_id = %s ORDER BY element_id, service_point_id, id DESC)
-            """,
-            [outage.pk, outage.pk],
-        )
-        db.execute("DELETE FROM outages_interruption WHERE outage_id = %s AND actual IS NOT NULL", [outage.pk])
+    extent.rows_disclaim(outage)
 
 
 def _on_merge(outage: Outage, facts: dict[str, Any]) -> None:
@@ -532,40 +482,13 @@ def _on_merge(outage: Outage, facts: dict[str, Any]) -> None:
         raise DomainError(_("Choose another outage of the same kind as the survivor."), field="survivor")
     if survivor.status not in lifecycle.TRANSITIONS["merge"].sources:
         raise lifecycle.IllegalTransition(action="merge", current=survivor.status)
-    with connection.cursor() as db:
-        # a place in both is off since the earlier of the two
-        db.execute(
-            """
-            UPDATE outages_interruption s
-            SET actual = tstzrange(least(lower(s.actual), lower(l.actual)), NULL)
-            FROM outages_interruption l
-            WHERE s.outage_id = %(survivor)s AND l.outage_id = %(loser)s
-              AND s.element_id IS NOT DISTINCT FROM l.element_id
-              AND s.service_point_id IS NOT DISTINCT FROM l.service_point_id
-              AND upper(s.actual) IS NULL AND upper(l.actual) IS NULL AND l.actual IS NOT NULL
-            """,
-            {"survivor": survivor.pk, "loser": outage.pk},
-        )
-        db.execute(
-            """
-            UPDATE outages_interruption l SET outage_id = %(survivor)s
-            WHERE l.outage_id = %(loser)s AND NOT EXISTS (
-                SELECT FROM outages_interruption s WHERE s.outage_id = %(survivor)s
-                  AND s.element_id IS NOT DISTINCT FROM l.element_id
-                  AND s.service_point_id IS NOT DISTINCT FROM l.service_point_id
-                  AND (upper(s.actual) IS NULL OR s.actual && l.actual))
-            """,
-            {"survivor": survivor.pk, "loser": outage.pk},
-        )
-        db.execute("DELETE FROM outages_interruption WHERE outage_id = %s", [outage.pk])
+    if outage.is_off and not survivor.is_off:
+        raise DomainError(_("Confirm the surviving outage first: the other one is known to be off."), field="survivor")
+    extent.rows_hand_over(loser=outage, survivor=survivor)
     survivor.elements.add(*outage.elements.all())
     outage.merged_into = survivor
-    if outage.is_off and survivor.is_off and outage.started_at and survivor.started_at:
+    if outage.started_at and survivor.started_at:
         survivor.started_at = min(outage.started_at, survivor.started_at)
-    elif outage.is_off:
-        raise DomainError(
-            _("Confirm the surviving outage first: the other one is already known to be off."), field="survivor"
-        )
     survivor.version += 1
     survivor.save(update_fields=["started_at", "version"])
     counts_refresh(survivor)
@@ -586,93 +509,7 @@ _EFFECTS: Final = {
 }
 
 
-# --- interruptions, set by set ----------------------------------------------------------------------
-
-
-def _rows_add(outage: Outage, *, element_ids: Collection[int], service_point_ids: Collection[int]) -> None:
-    """One row per place, carrying what hangs there now; not off yet."""
-    planned = [outage.planned_start, outage.planned_end] if outage.planned_start else [None, None]
-    with connection.cursor() as db:
-        db.execute(
-            """
-            INSERT INTO outages_interruption (outage_id, element_id, planned, customers, critical, load_kw)
-            SELECT %s, id, CASE WHEN %s::timestamptz IS NULL THEN NULL ELSE tstzrange(%s, %s) END,
-                   own_customers, own_critical, own_load_kw
-            FROM grid_gridelement WHERE id = ANY(%s) AND own_customers > 0
-            ON CONFLICT DO NOTHING
-            """,
-            [outage.pk, planned[0], *planned, list(element_ids)],
-        )
-        if service_point_ids:
-            db.execute(
-                """
-                INSERT INTO outages_interruption (outage_id, service_point_id, planned, customers, critical, load_kw)
-                SELECT %s, s.id, CASE WHEN %s::timestamptz IS NULL THEN NULL ELSE tstzrange(%s, %s) END,
-                       1, (c.importance <> 'normal')::int, s.average_kw
-                FROM grid_servicepoint s JOIN grid_customer c ON c.id = s.customer_id WHERE s.id = ANY(%s)
-                ON CONFLICT DO NOTHING
-                """,
-                [outage.pk, planned[0], *planned, list(service_point_ids)],
-            )
-
-
-def _rows_start(outage: Outage, *, at: datetime) -> None:
-    Interruption.objects.filter(outage=outage, actual__isnull=True).update(actual=(at, None))
-
-
-def _rows_end(
-    outage: Outage,
-    *,
-    at: datetime,
-    element_ids: Collection[int] | None = None,
-    service_point_ids: Collection[int] | None = None,
-) -> int:
-    """Supply is back at ``at`` for these places, or for all; returns how many rows ended."""
-    rows = Interruption.objects.filter(outage=outage, actual__isnull=False, actual__endswith__isnull=True)
-    if element_ids is not None:
-        rows = rows.filter(element_id__in=element_ids)
-    if service_point_ids is not None:
-        rows = rows.filter(service_point_id__in=service_point_ids)
-    if rows.filter(actual__startswith__gte=at).exists():
-        raise BadTime(_("Supply cannot be back before it went off."), field="at")
-    with connection.cursor() as db:
-        db.execute(
-            """
-            UPDATE outages_interruption SET actual = tstzrange(lower(actual), %(at)s)
-            WHERE outage_id = %(outage)s AND actual IS NOT NULL AND upper(actual) IS NULL
-              AND (%(all_e)s OR element_id = ANY(%(elements)s)) AND (%(all_p)s OR service_point_id = ANY(%(points)s))
-            """,
-            {
-                "at": at,
-                "outage": outage.pk,
-                "all_e": element_ids is None,
-                "elements": list(element_ids or ()),
-                "all_p": service_point_ids is None,
-                "points": list(service_point_ids or ()),
-            },
-        )
-        return int(db.rowcount)
-
-
-def _rows_split(outage: Outage, service_point_ids: Collection[int]) -> None:
-    """Where one customer of a transformer area comes back alone, the area's row becomes one row per customer."""
-    with connection.cursor() as db:
-        db.execute(
-            """
-            WITH area AS (
-                DELETE FROM outages_interruption i
-                WHERE i.outage_id = %s AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
-                  AND i.element_id IN (SELECT element_id FROM grid_servicepoint WHERE id = ANY(%s))
-                RETURNING i.outage_id, i.element_id, i.planned, i.actual
-            )
-            INSERT INTO outages_interruption (outage_id, service_point_id, planned, actual, customers, critical, load_kw)
-            SELECT area.outage_id, s.id, area.planned, area.actual, 1, (c.importance <> 'normal')::int, s.average_kw
-            FROM area JOIN grid_servicepoint s ON s.element_id = area.element_id
-            JOIN grid_customer c ON c.id = s.customer_id
-            ON CONFLICT DO NOTHING
-            """,
-            [outage.pk, list(service_point_ids)],
-        )
+# --- facts ------------------------------------------------------------------------------------------
 
 
 def counts_refresh(outage: Outage) -> None:
@@ -681,9 +518,6 @@ def counts_refresh(outage: Outage) -> None:
     for name in COUNT_FIELDS:
         setattr(outage, name, counts[name])
     outage.save(update_fields=list(COUNT_FIELDS))
-
-
-# --- facts ------------------------------------------------------------------------------------------
 
 
 def _writable(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.utils import timezone
-from grid.models import ServicePoint
 
+from grid.models import ServicePoint
 from outages import kinds
 
 RANK_SAFETY: Final = 1
@@ -167,9 +167,7 @@ def _cause(row: dict[str, Any], at: datetime) -> Cause | None:
     if row["status"] == "suspected":
         return Cause(rank=RANK_SUSPECTED, blocks=False, since=None, **facts)
     if row["status"] == "scheduled" and row["planned_end"] > at and row["planned_start"] - at <= UPCOMING:
-        return Cause(
-            rank=RANK_UPCOMING, blocks=False, begins=row["planned_start"], until=row["planned_end"], **facts
-        )
+        return Cause(rank=RANK_UPCOMING, blocks=False, begins=row["planned_start"], until=row["planned_end"], **facts)
     return None
 
 
@@ -283,9 +281,7 @@ def _spoken_en(local: datetime, days: int) -> str:
         30: f"half past {hour}",
         45: f"a quarter to {following}",
     }.get(local.minute) or f"{local.hour % 12 or 12}:{local.minute:02d}"
-    part = (
-        "in the morning" if local.hour < 12 else "in the afternoon" if local.hour < 18 else "in the evening"
-    )
+    part = "in the morning" if local.hour < 12 else "in the afternoon" if local.hour < 18 else "in the evening"
     if days == 0:
         named = {"in the morning": "this morning", "in the afternoon": "this afternoon"}.get(part, "this evening")
         return f"{clock} {named}"

@@ -17,7 +17,7 @@ needs_data = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:  # noqa: ARG001
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
     """Tests that commit are cleaned up by TRUNCATE, which the history refuses everywhere else."""
     with django_db_blocker.unblock(), connection.cursor() as db:  # type: ignore[attr-defined]
         db.execute("ALTER TABLE outages_outageevent DISABLE TRIGGER outages_event_no_truncate")

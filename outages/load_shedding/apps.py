@@ -8,7 +8,6 @@ class LoadSheddingConfig(AppConfig):
 
     def ready(self) -> None:
         from outages.kinds import register_kind
-
         from outages.load_shedding.kinds import LoadSheddingHandler
 
         register_kind(LoadSheddingHandler())

@@ -8,7 +8,6 @@ class PlannedConfig(AppConfig):
 
     def ready(self) -> None:
         from outages.kinds import register_kind
-
         from outages.planned.kinds import PlannedHandler
 
         register_kind(PlannedHandler())

@@ -23,7 +23,7 @@ class Command(BaseCommand):
             said = rows.get(outage.pk, nothing)
             for name in COUNT_FIELDS:
                 if not math.isclose(getattr(outage, name), said[name], abs_tol=1e-6):
-                    wrong.append(f"{outage.reference}: {name} is kept as {getattr(outage, name)}, rows say {said[name]}")
+                    wrong.append(f"{outage.reference}: {name} kept {getattr(outage, name)}, rows say {said[name]}")
         if wrong:
             raise CommandError("\n".join(wrong))
         self.stdout.write(f"{checked} outages checked, all counts agree.")

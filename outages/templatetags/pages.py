@@ -1,0 +1,242 @@
+"""Words, times, shapes and navigation that every page uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Final
+
+from django import template
+from django.http import HttpRequest
+from django.template import Context
+from django.templatetags.static import static
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import gettext as _
+
+from accounts.actor import Actor
+from accounts.policies import actor_may
+
+register = template.Library()
+
+
+# --- navigation -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NavItem:
+    path: str
+    label: str | Promise
+    capability: str
+    key: str = ""  # g + key goes there
+    is_current: bool = False
+
+
+_NAVIGATION: Final = (
+    NavItem("/console/", gettext_lazy("Console"), "call.log", "c"),
+    NavItem("/board/", gettext_lazy("Board"), "outage.read", "b"),
+    NavItem("/faults/", gettext_lazy("Dispatch"), "outage.write", "d"),
+    NavItem("/planned/", gettext_lazy("Plans"), "plan.submit", "p"),
+    NavItem("/shedding/", gettext_lazy("Shedding"), "shedding.write", "s"),
+    NavItem("/notifications/", gettext_lazy("Notices"), "delivery.read", "n"),
+    NavItem("/grid/imports/", gettext_lazy("Network"), "grid.import"),
+    NavItem("/admin/", gettext_lazy("Administration"), "users.manage"),
+)
+
+
+@lru_cache(maxsize=64)
+def _is_served(path: str) -> bool:
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
+
+
+def _actor_of(context: Context) -> Actor | None:
+    """The actor of the request, read once per request."""
+    request: HttpRequest | None = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or user is None or not user.is_authenticated:
+        return None
+    actor: Actor | None = getattr(request, "_pages_actor", None)
+    if actor is None:
+        actor = Actor.for_user(user)
+        request._pages_actor = actor  # type: ignore[attr-defined]
+    return actor
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: Context) -> list[NavItem]:
+    """The rooms this person may enter; what somebody may not do is absent."""
+    actor = _actor_of(context)
+    if actor is None:
+        return []
+    here = context["request"].path
+    return [
+        NavItem(item.path, item.label, item.capability, item.key, here.startswith(item.path))
+        for item in _NAVIGATION
+        if actor_may(actor, item.capability) and _is_served(item.path)
+    ]
+
+
+@register.simple_tag(takes_context=True)
+def actor_can(context: Context, capability: str) -> bool:
+    """``{% actor_can "outage.write" as may_write %}``: anywhere at all; the service decides for the one record."""
+    actor = _actor_of(context)
+    return actor is not None and actor_may(actor, capability)
+
+
+@register.simple_tag
+def url_or_empty(name: str, *args: Any) -> str:
+    """The address of a page of an app above, or nothing where that app is not installed."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
+@register.simple_tag(takes_context=True)
+def preference(context: Context, name: str, default: str = "") -> str:
+    """A setting of the person's account (``theme``, ``shortcuts_enabled``), readable on every page."""
+    user = getattr(context.get("request"), "user", None)
+    value = getattr(user, name, default)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+# --- shapes and words -------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def shape(name: str) -> SafeString:
+    """A drawn shape from the sheet of icons; its word stands beside it."""
+    return format_html(
+        '<svg class="shape shape--{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"></use></svg>',
+        name,
+        static("icons/shapes.svg"),
+    )
+
+
+STATUS_LOOK: Final[dict[str, tuple[str, str]]] = {
+    # status: (shape, tone); what is normal stays grey
+    "suspected": ("p2", "amber"),
+    "scheduled": ("planned", "quiet"),
+    "active": ("p3", "ink"),
+    "partially_restored": ("p3", "blue"),
+    "restored": ("restored", "green"),
+    "closed": ("closed", "quiet"),
+    "cancelled": ("cancelled", "quiet"),
+}
+
+
+@register.filter
+def status_shape(status: str) -> str:
+    return STATUS_LOOK.get(status, ("p3", "quiet"))[0]
+
+
+@register.filter
+def status_tone(status: str) -> str:
+    return STATUS_LOOK.get(status, ("p3", "quiet"))[1]
+
+
+@register.filter
+def grouped(number: float | None) -> str:
+    """12 480: groups of three set apart by a narrow space, the same in both languages."""
+    if number is None:
+        return "–"
+    return f"{round(number):,}".replace(",", "\u202f")
+
+
+# --- times ------------------------------------------------------------------------------------------
+
+_WEEKDAYS_ZH: Final = "一二三四五六日"
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    """16:30, in the site's zone."""
+    return "" if moment is None else timezone.localtime(moment).strftime("%H:%M")
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """The time alone today, otherwise with the day: 16:30, 11月24日(周二) 08:00, Tue 24 Nov 08:00."""
+    if value is None:
+        return ""
+    local, today = timezone.localtime(value), timezone.localdate()
+    if local.date() == today:
+        return local.strftime("%H:%M")
+    return f"{day(value)} {local:%H:%M}"
+
+
+@register.filter
+def day(value: datetime | None) -> str:
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    year = "" if local.year == timezone.localdate().year else str(local.year)
+    if (get_language() or "").startswith("zh"):
+        prefix = f"{year}年" if year else ""
+        return f"{prefix}{local.month}月{local.day}日(周{_WEEKDAYS_ZH[local.weekday()]})"
+    return " ".join(part for part in (local.strftime("%a"), str(local.day), local.strftime("%b"), year) if part)
+
+
+@register.filter
+def span(value: timedelta | None) -> str:
+    """How long, in the two units that matter: 41 min, 2 h 05, 3 d 4 h."""
+    if value is None:
+        return ""
+    minutes = max(0, int(value.total_seconds() // 60))
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    if days:
+        return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
+    if hours:
+        return _("%(hours)d h %(minutes)02d") % {"hours": hours, "minutes": minutes}
+    return ngettext("%(minutes)d min", "%(minutes)d min", minutes) % {"minutes": minutes}
+
+
+@register.filter
+def since(value: datetime | None) -> str:
+    """How long ago, coarse."""
+    return "" if value is None else span(timezone.now() - value)
+
+
+@register.filter
+def until(value: datetime | None) -> str:
+    """How long still to go; nothing when it has passed."""
+    return "" if value is None or value < timezone.now() else span(value - timezone.now())
+
+
+@register.filter
+def is_past(value: datetime | None) -> bool:
+    return value is not None and value < timezone.now()
+
+
+@register.filter
+def machine_time(value: datetime | None) -> str:
+    """For ``<time datetime>``."""
+    return "" if value is None else value.isoformat(timespec="seconds")
+
+
+@register.simple_tag
+def now_machine() -> str:
+    return timezone.now().isoformat(timespec="seconds")
+
+
+@register.filter
+def kilowatts(value: float | None) -> str:
+    """4.2 MW from a thousand kilowatts on, otherwise whole kilowatts."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{number_format(value / 1000, 1)} MW"
+    return f"{round(value)} kW"
