@@ -368,7 +368,7 @@ class _Words:
         soon = next((c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF), None)
         if soon is None or soon.begins is None or soon.until is None:
             return ""
-        return f"另外提醒您:{self._t(soon.begins, 'zh')}到{self._t(soon.until, 'zh')}因{soon.reason_zh}计划停电。"
+        return f"另外提醒您:{self._t(soon.begins, 'zh')}到{self._t(soon.until, 'zh')}将因{soon.reason_zh}停电。"
 
     # English
 
