@@ -12,14 +12,22 @@
 ``TIME_ZONE``               the site's zone (default ``Asia/Shanghai``)
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
 ``SMS_GATEWAY``             path of a YAML file describing the HTTP gateway (default: the console channel)
+``METRICS_TOKEN``           bearer token of ``/metrics``; without one only this machine may read it
+``WEB_THREADS``             requests served at once by one web process (default 8)
+``LOG_LEVEL``               default ``WARNING``
 ``PHONE_REGION``            default region of numbers typed without a country code (default ``CN``)
 ==========================  =========================================================================
 """
 
+import contextlib
+import os
+import secrets
 import sys
 from pathlib import Path
 
 import environ
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from outage_mgmt import embedded
 
@@ -61,11 +69,24 @@ DATABASES = {
 }
 REDIS_URL = _servers.redis_url if EMBEDDED_REDIS else env.str("REDIS_URL")
 
+
+def _own_secret_key() -> str:
+    """A site on embedded servers keeps its key beside its data; any other must be given one."""
+    path, mine = DATA_DIR / "secret_key", DATA_DIR / f"secret_key.{os.getpid()}"
+    if not path.exists():
+        with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        with contextlib.suppress(FileExistsError):  # of several that start at once the first one decides
+            os.link(mine, path)
+        mine.unlink()
+    return path.read_text()
+
+
 # --- security ---------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=EMBEDDED_POSTGRES)
-SECRET_KEY = env.str("SECRET_KEY", default="development-only-key-never-used-with-debug-off" if DEBUG else "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+SECRET_KEY = env.str("SECRET_KEY", default=_own_secret_key() if EMBEDDED_POSTGRES else "")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED_POSTGRES else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000")
 SECURE_BEHIND_TLS = env.bool("SECURE_BEHIND_TLS", default=False)
@@ -216,12 +237,22 @@ PHONE_REGION = env.str("PHONE_REGION", default="CN")
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+# a container collects its files at build time; otherwise they are served from where they lie
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+WEB_THREADS = env.int("WEB_THREADS", default=8)  # each keeps one database connection
 MEDIA_ROOT = DATA_DIR / "media"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- cache, tasks -----------------------------------------------------------------------------------
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CACHES = {
+    "default": {
+        "BACKEND": "outage_mgmt.cache.ForgivingRedisCache",
+        "LOCATION": REDIS_URL,
+        # a page waits at most a second for Redis, and only once in five
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1, "retry": Retry(NoBackoff(), 0)},
+    }
+}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
@@ -244,16 +275,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # however long Redis is away
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
-CELERY_REDBEAT_REDIS_URL = REDIS_URL
-CELERY_REDBEAT_LOCK_TIMEOUT = 60
+# an overdue turn is taken once after a standstill, so the last turns are remembered across restarts
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+WORKER_QUEUES = "ring,plan,import,report,webhook"
 
 # --- telling people ---------------------------------------------------------------------------------
 
 EMAIL_URL = env.str("EMAIL_URL", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="outages@localhost")
 SMS_GATEWAY = env.str("SMS_GATEWAY", default="")
+
+# --- watching ---------------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 # --- interfaces -------------------------------------------------------------------------------------
 
@@ -268,7 +305,6 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "accounts.api.problems.problem_response",
-    "PAGE_SIZE": 50,
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -1,0 +1,32 @@
+"""Every schedule of the system, each with the sentence that says why.
+
+Beat is a bell too: each of these finds its work in PostgreSQL, so a missed turn costs seconds and two beats at
+once do no harm. Add an entry by the task's name; a test checks that the name exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from celery.schedules import crontab
+
+
+@dataclass(frozen=True)
+class Turn:
+    task: str
+    every: float | crontab  # seconds, or a time of day in the site's zone
+    because: str
+
+    def entry(self) -> dict[str, Any]:
+        # a turn that nobody took before the next one is due is not worth taking
+        options = {"expires": self.every} if isinstance(self.every, (int, float)) else {}
+        return {"task": self.task, "schedule": self.every, "options": options}
+
+
+TURNS: dict[str, Turn] = {
+    "route-events": Turn("notifications.tasks.route", 5.0, "Every five seconds, turn what happened into notices."),
+    "deliver": Turn("notifications.tasks.deliver_lane", 5.0, "Every five seconds, send what is owed and due."),
+}
+
+SCHEDULE = {name: turn.entry() for name, turn in TURNS.items()}
