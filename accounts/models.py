@@ -6,7 +6,7 @@ clients carry the same three limits (scopes, branch, expiry), so one question an
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 import pghistory
 import pgtrigger
@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor, Grant
@@ -40,7 +41,7 @@ class Theme(models.TextChoices):
     DARK = "dark", _("dark")
 
 
-@pghistory.track(exclude=["password", "last_login"])  # type: ignore[untyped-decorator]
+@pghistory.track(exclude=["password", "last_login", "session_epoch"])  # type: ignore[untyped-decorator]
 class User(AbstractUser):
     """A person, or a machine client with tokens instead of a password."""
 
@@ -52,6 +53,8 @@ class User(AbstractUser):
     shortcuts_enabled = models.BooleanField(_("keyboard shortcuts"), default=True)
     theme = models.CharField(_("appearance"), max_length=8, choices=Theme, default=Theme.SYSTEM)
     is_service = models.BooleanField(_("machine client"), default=False)
+    # part of every session's seal: raising it ends all sessions of the user at once
+    session_epoch = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ["username"]
@@ -71,6 +74,10 @@ class User(AbstractUser):
     def get_short_name(self) -> str:
         return self.get_full_name()
 
+    def _get_session_auth_hash(self, secret: str | bytes | None = None) -> str:
+        seal = f"{self.password}:{self.session_epoch}"
+        return salted_hmac("accounts.User.session", seal, secret=secret, algorithm="sha256").hexdigest()
+
     def as_actor(self) -> Actor:
         """The person with the roles in force now, in one query."""
         now = timezone.now()
@@ -84,7 +91,7 @@ class User(AbstractUser):
 
 
 class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):
-    def in_force(self, *, at: Any = None) -> RoleGrantQuerySet:
+    def in_force(self, *, at: datetime | None = None) -> RoleGrantQuerySet:
         """Grants that have begun and not ended."""
         moment = at or timezone.now()
         return self.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=moment), valid_from__lte=moment)
@@ -175,6 +182,20 @@ class ServiceToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+    def is_alive(self, *, at: datetime | None = None) -> bool:
+        return self.revoked_at is None and self.expires_at > (at or timezone.now())
+
+    def as_actor(self) -> Actor:
+        """The machine client: its branch from the token, its abilities from the token's scopes."""
+        grant = Grant(Role.SERVICE) if self.branch is None else Grant(Role.SERVICE, self.branch.pos, self.branch.last)
+        return Actor(
+            kind="service",
+            name=self.user.username,
+            user_id=self.user_id,
+            grants=(grant,),
+            scopes=frozenset(self.scopes),
+        )
 
 
 class AccessVerb(models.TextChoices):

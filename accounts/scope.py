@@ -1,0 +1,97 @@
+"""The one place that says whose rows an actor may touch. Deny by default; foreign is the same as missing.
+
+Every branch-owned model names the way to its branch in the class attribute ``branch_lookup`` (``""`` for the branch
+itself) and may name the capability that reading it needs in ``read_capability``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+from django import forms
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model, Q, QuerySet
+from rest_framework import serializers
+
+from accounts.actor import Actor
+from accounts.policies import intervals_of
+
+M = TypeVar("M", bound=Model)
+
+# the network's own models stand below and know no capabilities
+_READ_CAPABILITY: Final = {
+    "grid.branch": "grid.read",
+    "grid.gridelement": "grid.read",
+    "grid.customer": "customer.read_masked",
+    "grid.contactpoint": "customer.read_masked",
+    "grid.servicepoint": "customer.read_masked",
+}
+
+
+def read_capability(model: type[Model]) -> str:
+    """What reading this model needs; without a word of its own it is part of the outage record."""
+    known = _READ_CAPABILITY.get(model._meta.label_lower)
+    return known or str(getattr(model, "read_capability", "outage.read"))
+
+
+def branch_filter(actor: Actor, model: type[Model], capability: str | None = None) -> Q | None:
+    """The rows of ``model`` in the actor's branches; ``None`` when nothing needs filtering."""
+    lookup = getattr(model, "branch_lookup", None)
+    if lookup is None:
+        raise ImproperlyConfigured(f"{model._meta.label} declares no branch_lookup, so nobody may see it")
+    intervals = intervals_of(actor, capability or read_capability(model))
+    if intervals is None:
+        return None
+    field = f"{lookup}__pos" if lookup else "pos"
+    condition = Q(pk__in=[])
+    for first, last in intervals:
+        condition |= Q(**{f"{field}__range": (first, last)})
+    return condition
+
+
+def visible_to(actor: Actor, queryset: QuerySet[M], capability: str | None = None) -> QuerySet[M]:
+    """What of ``queryset`` lies in a branch where the actor has the capability (reading, if none is named)."""
+    condition = branch_filter(actor, queryset.model, capability)
+    return queryset if condition is None else queryset.filter(condition)
+
+
+class ScopedModelChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A form's reference to a branch-owned object; call ``scope_to(actor)`` before use, else it offers nothing.
+
+    A foreign object is refused in the same words as one that does not exist.
+    """
+
+    def __init__(self, queryset: QuerySet[Any], *, capability: str | None = None, **kwargs: Any) -> None:
+        self.unscoped = queryset
+        self.capability = capability
+        super().__init__(queryset=queryset.none(), **kwargs)
+
+    def scope_to(self, actor: Actor) -> None:
+        self.queryset = visible_to(actor, self.unscoped, self.capability)
+
+
+class ScopedFormMixin:
+    """Gives every scoped field of a form its actor: ``MyForm(data, actor=actor)``."""
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actor = actor
+        for field in self.fields.values():  # type: ignore[attr-defined]
+            if isinstance(field, ScopedModelChoiceField):
+                field.scope_to(actor)
+
+
+class ScopedRelatedField(serializers.SlugRelatedField[Any]):
+    """A body's reference to a branch-owned object by its public code, within the branches of the request's actor."""
+
+    def __init__(self, *, slug_field: str, capability: str | None = None, **kwargs: Any) -> None:
+        self.capability = capability
+        super().__init__(slug_field=slug_field, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        from accounts.requests import actor_of  # requests reads tokens, tokens read scopes
+
+        queryset = super().get_queryset()
+        if not isinstance(queryset, QuerySet):
+            raise ImproperlyConfigured(f"{self.field_name} needs a queryset")
+        return visible_to(actor_of(self.context["request"]), queryset, self.capability)
