@@ -155,13 +155,15 @@ def events_after(cursor: Cursor, *, limit: int = 500) -> list[LoggedEvent]:
     with connection.cursor() as db:
         db.execute(READ_SQL, {"epoch": cursor.epoch, "tx": str(cursor.tx), "id": cursor.id, "limit": limit})
         rows = db.fetchall()
-    return [
-        LoggedEvent(row[0], row[1], int(row[2]), *row[3:10], _json(row[10]), _json(row[11]), *row[12:]) for row in rows
-    ]
+    return [LoggedEvent(*_typed(row)) for row in rows]
+
+
+def _typed(row: tuple[Any, ...]) -> list[Any]:
+    """The driver leaves xid8 and jsonb as text."""
+    return [int(row[2]) if i == 2 else _json(value) if i in (10, 11) else value for i, value in enumerate(row)]
 
 
 def _json(value: str | dict[str, Any]) -> dict[str, Any]:
-    # Django's connection leaves jsonb as text
     return json.loads(value) if isinstance(value, str) else value
 
 

@@ -187,8 +187,9 @@ class Interruption(models.Model):
     outage = models.ForeignKey(Outage, models.PROTECT, related_name="interruptions")
     element = models.ForeignKey(GridElement, models.PROTECT, null=True, blank=True, related_name="interruptions")
     service_point = models.ForeignKey(ServicePoint, models.PROTECT, null=True, blank=True, related_name="interruptions")
-    planned = DateTimeRangeField(_("planned"), null=True, blank=True)
-    actual = DateTimeRangeField(_("actual"), null=True, blank=True)
+    # the stubs know no nullable range
+    planned = DateTimeRangeField(_("planned"), null=True, blank=True)  # type: ignore[misc]
+    actual = DateTimeRangeField(_("actual"), null=True, blank=True)  # type: ignore[misc]
     customers = models.IntegerField(default=1)
     critical = models.IntegerField(default=0)
     load_kw = models.FloatField(default=0.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from accounts.scope import visible_to
 from django.db import connection
 from django.db.models import QuerySet
 
 from accounts.actor import Actor
 from accounts.policies import actor_may
+from accounts.scope import visible_to
 from outages.models import Interruption, Outage, OutageEvent, OutageKind
 from standards.errors import Forbidden, NotFound
 
