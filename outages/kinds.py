@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,17 @@ class Contribution:
 
     causes: tuple[Cause, ...] = ()
     disagreement: bool = False
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What a kind adds to its row on the board."""
+
+    safety: bool = False  # somebody reported a danger there
+    crew: str = ""  # who is sent, and how far they are
+    stage: str | Promise = ""  # the kind's own word for where it stands
+    reports: int = 0
+    unassigned_since: datetime | None = None  # nobody has been sent yet
 
 
 class KindHandler:
@@ -56,6 +68,14 @@ class KindHandler:
     def contribute(self, service_point: ServicePoint, at: datetime) -> Contribution:
         """Further causes for the verdict; at most one statement."""
         return Contribution()
+
+    def board_facts(self, outage_ids: Collection[int]) -> dict[int, BoardFacts]:
+        """What the board shows of these open outages beside the record; at most one statement."""
+        return {}
+
+    def reports_since(self, moment: datetime) -> int | None:
+        """How many trouble reports came in; ``None`` for a kind that takes none."""
+        return None
 
     def panel(self, outage: Outage, actor: Actor) -> dict[str, Any]:
         """Context of the kind's panel on the outage page."""
