@@ -12,10 +12,13 @@
 ``TIME_ZONE``               the site's zone (default ``Asia/Shanghai``)
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
 ``SMS_GATEWAY``             path of a YAML file describing the HTTP gateway (default: the console channel)
+``STATIC_ROOT``             where ``collectstatic`` put the files; without it they are served from where they lie
 ``METRICS_TOKEN``           bearer token of ``/metrics``; without one only this machine may read it
 ``WEB_THREADS``             requests served at once by one web process (default 8)
 ``LOG_LEVEL``               default ``WARNING``
 ``PHONE_REGION``            default region of numbers typed without a country code (default ``CN``)
+``MFA_REQUIRED_ROLES``      comma separated roles that must set up a second factor (default none)
+``RULE_PACKS_DIR``          folder with rule packs of one's own, beside the shipped ones
 ==========================  =========================================================================
 """
 
@@ -25,11 +28,14 @@ import secrets
 import sys
 from pathlib import Path
 
+import django_stubs_ext
 import environ
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from outage_mgmt import embedded
+
+django_stubs_ext.monkeypatch()  # ``ModelAdmin[Outage]`` is a type to mypy and must not be an error when running
 
 env = environ.Env()
 
@@ -133,7 +139,6 @@ INSTALLED_APPS = [
     "django_tables2",
     "template_partials",
     "rest_framework",
-    "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "pghistory",
@@ -169,6 +174,9 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "accounts.middleware.ActorMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
+    "accounts.middleware.DomainErrorMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -198,6 +206,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
+    "accounts.backends.RoleBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -215,12 +224,23 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_SESSION_REMEMBER = False  # the session ends with the browser, and after 12 hours at the latest
+# password attempts are counted by axes, in the database; this limit remains for second-factor codes. A call centre
+# logs in from one address at the start of a shift, so logins are not limited by address alone
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "10/5m/key"}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = env.str("MFA_TOTP_ISSUER", default="Outage coordination")
+MFA_TOTP_TOLERANCE = 1  # one period of 30 s: the clocks of telephones differ
+MFA_REQUIRED_ROLES = env.list("MFA_REQUIRED_ROLES", default=[])
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "accounts/locked_out.html"
+# further attempts while locked do not prolong the lock: nobody is locked out for ever by somebody else
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_VERBOSE = False
 
 # --- languages and time -----------------------------------------------------------------------------
 
@@ -236,9 +256,17 @@ PHONE_REGION = env.str("PHONE_REGION", default="CN")
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # a container collects its files at build time; otherwise they are served from where they lie
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.exists()
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
 WEB_THREADS = env.int("WEB_THREADS", default=8)  # each keeps one database connection
 MEDIA_ROOT = DATA_DIR / "media"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -285,6 +313,7 @@ WORKER_QUEUES = "ring,plan,import,report,webhook"
 # --- telling people ---------------------------------------------------------------------------------
 
 EMAIL_URL = env.str("EMAIL_URL", default="")
+RULE_PACKS_DIR = env.str("RULE_PACKS_DIR", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="outages@localhost")
 SMS_GATEWAY = env.str("SMS_GATEWAY", default="")
 
