@@ -29,15 +29,22 @@ class BadTime(DomainError):
     message = _("The time is not possible.")
 
 
-def rows_add(outage: Outage, *, element_ids: Collection[int], service_point_ids: Collection[int]) -> None:
-    """One row per place, carrying what hangs there now; announced or suspected, not off yet."""
-    window = {"start": outage.planned_start, "end": outage.planned_end, "outage": outage.pk}
-    planned = "CASE WHEN %(start)s::timestamptz IS NULL THEN NULL ELSE tstzrange(%(start)s, %(end)s) END"
+def rows_add(
+    outage: Outage,
+    *,
+    element_ids: Collection[int],
+    service_point_ids: Collection[int],
+    off_since: datetime | None = None,
+) -> None:
+    """One row per place, carrying what hangs there now: announced or suspected, or off since ``off_since``."""
+    window = {"start": outage.planned_start, "end": outage.planned_end, "off": off_since, "outage": outage.pk}
+    times = """CASE WHEN %(start)s::timestamptz IS NULL THEN NULL ELSE tstzrange(%(start)s, %(end)s) END,
+               CASE WHEN %(off)s::timestamptz IS NULL THEN NULL ELSE tstzrange(%(off)s, NULL) END"""
     with connection.cursor() as db:
         db.execute(
             f"""
-            INSERT INTO outages_interruption (outage_id, element_id, planned, customers, critical, load_kw)
-            SELECT %(outage)s, id, {planned}, own_customers, own_critical, own_load_kw
+            INSERT INTO outages_interruption (outage_id, element_id, planned, actual, customers, critical, load_kw)
+            SELECT %(outage)s, id, {times}, own_customers, own_critical, own_load_kw
             FROM grid_gridelement WHERE id = ANY(%(places)s) AND own_customers > 0
             ON CONFLICT DO NOTHING
             """,  # noqa: S608 - only our own expression is put in
@@ -47,8 +54,8 @@ def rows_add(outage: Outage, *, element_ids: Collection[int], service_point_ids:
             return
         db.execute(
             f"""
-            INSERT INTO outages_interruption (outage_id, service_point_id, planned, customers, critical, load_kw)
-            SELECT %(outage)s, s.id, {planned}, 1, (c.importance <> 'normal')::int, s.average_kw
+            INSERT INTO outages_interruption (outage_id, service_point_id, planned, actual, customers, critical, load_kw)
+            SELECT %(outage)s, s.id, {times}, 1, (c.importance <> 'normal')::int, s.average_kw
             FROM grid_servicepoint s JOIN grid_customer c ON c.id = s.customer_id WHERE s.id = ANY(%(places)s)
             ON CONFLICT DO NOTHING
             """,  # noqa: S608

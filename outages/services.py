@@ -125,9 +125,12 @@ def outage_create(
             raise
         return twin
     outage.elements.set(element_ids)
-    extent.rows_add(outage, element_ids=topology.isolated_by(element_ids), service_point_ids=service_point_ids)
-    if rule.target == OutageStatus.ACTIVE:
-        extent.rows_start(outage, at=facts["started_at"])
+    extent.rows_add(
+        outage,
+        element_ids=topology.isolated_by(element_ids),
+        service_point_ids=service_point_ids,
+        off_since=facts["started_at"] if rule.target == OutageStatus.ACTIVE else None,
+    )
     counts_refresh(outage)
     event = events.event_append(
         outage=outage, verb=action, actor=actor, after=outage_facts(outage), note=note, source=source_system,
@@ -438,9 +441,12 @@ def _on_change_extent(outage: Outage, facts: dict[str, Any]) -> None:
         raise NoPlace(field="elements")
     _whereabouts(elements, points)
     outage.elements.add(*elements)
-    extent.rows_add(outage, element_ids=topology.isolated_by(elements), service_point_ids=points)
-    if outage.is_off:
-        extent.rows_start(outage, at=facts.get("at") or timezone.now())
+    extent.rows_add(
+        outage,
+        element_ids=topology.isolated_by(elements),
+        service_point_ids=points,
+        off_since=(facts.get("at") or timezone.now()) if outage.is_off else None,
+    )
 
 
 def _on_restore_part(outage: Outage, facts: dict[str, Any]) -> None:
