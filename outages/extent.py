@@ -54,7 +54,8 @@ def rows_add(
             return
         db.execute(
             f"""
-            INSERT INTO outages_interruption (outage_id, service_point_id, planned, actual, customers, critical, load_kw)
+            INSERT INTO outages_interruption
+                (outage_id, service_point_id, planned, actual, customers, critical, load_kw)
             SELECT %(outage)s, s.id, {times}, 1, (c.importance <> 'normal')::int, s.average_kw
             FROM grid_servicepoint s JOIN grid_customer c ON c.id = s.customer_id WHERE s.id = ANY(%(places)s)
             ON CONFLICT DO NOTHING

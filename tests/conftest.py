@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.utils import translation
 
@@ -27,3 +29,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequ
 def _english() -> Iterator[None]:
     with translation.override("en"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _kept_counts_agree(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test that touched the record, the kept counts still say what the interruptions say."""
+    database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
+    if database is None or request.node.get_closest_marker("counts_made_wrong"):
+        yield
+        return
+    request.getfixturevalue(database)
+    yield
+    call_command("verify_counts", stdout=StringIO())

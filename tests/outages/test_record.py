@@ -335,6 +335,7 @@ def test_the_database_itself_refuses_to_change_history(feeder_off: Outage, state
     assert feeder_off.events.get().verb == "start"
 
 
+@pytest.mark.counts_made_wrong
 def test_verify_counts_names_what_differs(feeder_off: Outage) -> None:
     Interruption.objects.filter(outage=feeder_off).update(customers=50)
 
