@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -83,6 +85,12 @@ TOLD_STATES = (
     DeliveryState.UNDELIVERED,
     DeliveryState.UNKNOWN,
 )
+
+
+def with_states(sql: str) -> str:
+    """SQL in which ``:PENDING`` and ``:LIFE_SUPPORT`` stand for the numbers of states and lanes."""
+    numbers = {**DeliveryState.__members__, "LIFE_SUPPORT": Lane.LIFE_SUPPORT}
+    return re.sub(r"(?<!:):([A-Z_]+)\b", lambda match: str(int(numbers[match[1]])), sql)
 
 
 class Notice(models.Model):
@@ -229,10 +237,6 @@ class ProviderAccount(models.Model):
     channel = models.CharField(_("channel"), max_length=8, choices=Channel)
     rate = models.FloatField(_("messages a second"), default=50.0)
     burst = models.FloatField(_("burst"), default=200.0)
-    batch_max = models.PositiveSmallIntegerField(_("messages a call"), default=1)
-    idempotency_ttl = models.DurationField(_("life of a message key"), null=True, blank=True)
-    supports_lookup = models.BooleanField(default=False)
-    daily_cap = models.IntegerField(_("messages a day"), null=True, blank=True)
     circuit_open_until = models.DateTimeField(_("not used until"), null=True, blank=True)
     circuit_reason = models.CharField(_("because of"), max_length=200, blank=True)
 

@@ -86,6 +86,22 @@ END $$;
 SELECT notifications_day_open((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(0, 3) ahead;
 """
 
+# The first instant at or after ``at`` when a telephone may ring. Equal hours mean the whole day; hours may run over
+# midnight. The zone is the customer's branch's.
+HOURS = """
+CREATE FUNCTION notifications_may_ring(opens time, closes time, zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN opens = closes
+          OR (opens < closes AND clock BETWEEN opens AND closes)
+          OR (opens > closes AND (clock >= opens OR clock <= closes)) THEN at
+        WHEN clock < opens THEN (today + opens) AT TIME ZONE zone
+        ELSE (today + 1 + opens) AT TIME ZONE zone
+    END
+    FROM (SELECT (at AT TIME ZONE zone)::date AS today, date_trunc('second', at AT TIME ZONE zone)::time AS clock) local
+$$;
+"""
+
 # It reads the outage itself, so that a message dies with the commit that made it false, before anybody has read
 # the event of it.
 VIEW = """
@@ -110,6 +126,7 @@ WHERE n.status = 'sending' AND n.expires_at > now()
 
 BACKWARD = """
 DROP VIEW notice_sendable;
+DROP FUNCTION notifications_may_ring(time, time, text, timestamptz);
 DROP FUNCTION notifications_day_open(date);
 DROP TABLE notifications_attempt;
 DROP TABLE notifications_delivery;
@@ -123,4 +140,4 @@ class Migration(migrations.Migration):
         ("outages", "0002_the_log_is_append_only"),
     ]
 
-    operations = [migrations.RunSQL(TABLES + VIEW, BACKWARD)]
+    operations = [migrations.RunSQL(TABLES + HOURS + VIEW, BACKWARD)]

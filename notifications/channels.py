@@ -1,0 +1,538 @@
+"""The ways out: one small interface, and one honest class for every answer.
+
+``send`` takes messages and returns an outcome for each. It never raises for what a provider does, and it is never
+called inside a transaction. The class of an outcome says what may happen next: only what is *provably* unsent may be
+sent again without asking.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import smtplib
+import ssl
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import httpx
+import yaml
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from notifications.models import Channel
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S: Final = 20.0  # of all calls of one batch; well under the lease
+ANSWER_LIMIT: Final = 64 * 1024
+AT_ONCE: Final = 8
+
+Class = Literal["accepted", "unsent", "throttled", "account", "permanent", "bad_address", "render", "doubt"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, complete. ``client_ref`` is the same on every try: the provider's key against doubles."""
+
+    client_ref: str
+    to: str
+    subject: str
+    text: str
+    letter: str
+    language: str = "zh"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one message.
+
+    ``accepted``: the provider has it and named it. ``unsent``: provably not sent, try later. ``throttled``: not sent,
+    slow down, the try does not count. ``account``: our contract or password, not this message. ``permanent`` and
+    ``bad_address``: never. ``render``: our own mistake. ``doubt``: nobody knows.
+    """
+
+    result: Class
+    provider_id: str = ""
+    code: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def permanent(self) -> bool:
+        return self.result in ("permanent", "bad_address", "render")
+
+    @property
+    def provably_unsent(self) -> bool:
+        return self.result not in ("accepted", "doubt")
+
+
+class Sender(Protocol):
+    channel: str
+    account: str
+    rate: float
+
+    def send(self, messages: Sequence[Message]) -> list[Outcome]: ...
+
+
+def sender_for(channel: str) -> Sender | None:
+    """The way out that is configured for a channel; without one nothing of it is sent."""
+    if channel == Channel.EMAIL and settings.EMAIL_URL:
+        return _email_sender(settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL)
+    if channel == Channel.SMS and settings.SMS_GATEWAY:
+        path = Path(settings.SMS_GATEWAY)
+        return _sms_sender(str(path), path.stat().st_mtime_ns)
+    return ConsoleSender(channel) if settings.DEBUG else None
+
+
+def refuse_in_transaction() -> None:
+    """No network inside a transaction: it would hold locks for as long as a provider likes."""
+    if connection.in_atomic_block:
+        raise ImproperlyConfigured("A provider must not be called inside a transaction.")
+
+
+# --- console ----------------------------------------------------------------------------------------
+
+
+class ConsoleSender:
+    """For development: the message goes to the terminal, the address masked."""
+
+    rate = 1_000.0
+
+    def __init__(self, channel: str) -> None:
+        self.channel, self.account = channel, f"console-{channel}"
+
+    def send(self, messages: Sequence[Message]) -> list[Outcome]:
+        refuse_in_transaction()
+        for message in messages:
+            sys.stdout.write(f"[{self.channel}] {masked(message.to)}: {message.text}\n")
+        sys.stdout.flush()
+        return [Outcome("accepted", provider_id=f"console:{message.client_ref}") for message in messages]
+
+
+def masked(address: str) -> str:
+    """``138****5678``, ``w***@example.com``."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***@{domain}" if at else f"{address[:-8]}****{address[-4:]}" if len(address) > 8 else "****"
+
+
+# --- e-mail -----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _email_sender(url: str, sender: str) -> EmailSender:
+    return EmailSender(url, sender)
+
+
+class EmailSender:
+    """SMTP, one connection for a batch. ``smtp://``, ``smtp+tls://`` (STARTTLS) or ``smtps://``."""
+
+    channel = Channel.EMAIL
+    account = "smtp"
+    rate = 50.0
+    timeout = 10.0
+
+    def __init__(self, url: str, sender: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("smtp", "smtp+tls", "smtps") or not parts.hostname:
+            raise ImproperlyConfigured("EMAIL_URL must look like smtp://user:password@host:port")
+        self.scheme, self.host = parts.scheme, parts.hostname
+        self.port = parts.port or {"smtp": 25, "smtp+tls": 587, "smtps": 465}[parts.scheme]
+        self.user, self.password = (
+            urllib.parse.unquote(parts.username or ""),
+            urllib.parse.unquote(parts.password or ""),
+        )
+        self.sender = sender
+        self.domain = sender.rpartition("@")[2].strip("<> ") or "localhost"
+
+    def send(self, messages: Sequence[Message]) -> list[Outcome]:
+        refuse_in_transaction()
+        deadline = time.monotonic() + DEADLINE_S
+        outcomes: list[Outcome] = []
+        smtp: smtplib.SMTP | None = None
+        for message in messages:
+            if time.monotonic() > deadline:
+                outcomes.append(Outcome("unsent", code="deadline"))
+                continue
+            try:
+                content = self._content(message)
+            except (ValueError, UnicodeError) as broken:
+                outcomes.append(Outcome("render", code=type(broken).__name__))
+                continue
+            if smtp is None:
+                try:
+                    smtp = self._connect()
+                except smtplib.SMTPAuthenticationError as refused:
+                    outcomes.append(Outcome("account", code=f"smtp_{refused.smtp_code}"))
+                    continue
+                except (OSError, smtplib.SMTPException) as gone:
+                    outcomes.append(Outcome("unsent", code=type(gone).__name__))
+                    continue
+            outcome = self._send_one(smtp, message, content)
+            outcomes.append(outcome)
+            if outcome.result == "doubt" or outcome.code == "disconnected":
+                _leave(smtp)
+                smtp = None
+        if smtp is not None:
+            _leave(smtp)
+        return outcomes
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        smtp: smtplib.SMTP
+        if self.scheme == "smtps":
+            smtp = smtplib.SMTP_SSL(self.host, self.port, timeout=self.timeout, context=context)
+        else:
+            smtp = smtplib.SMTP(self.host, self.port, timeout=self.timeout)
+        try:
+            if self.scheme == "smtp+tls":
+                smtp.starttls(context=context)
+            if self.user:
+                smtp.login(self.user, self.password)
+        except (OSError, smtplib.SMTPException):
+            _leave(smtp)
+            raise
+        return smtp
+
+    def _content(self, message: Message) -> bytes:
+        if any(sign in value for value in (message.to, message.subject, self.sender) for sign in "\r\n\0"):
+            raise ValueError("a line break in a header")
+        mail = EmailMessage(policy=SMTP_POLICY)
+        mail["From"], mail["To"], mail["Subject"] = self.sender, message.to, message.subject
+        mail["Message-ID"] = self._message_id(message)
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["Content-Language"] = message.language
+        mail.set_content(message.letter, charset="utf-8")
+        return mail.as_bytes()
+
+    def _message_id(self, message: Message) -> str:
+        return f"<{message.client_ref}@{self.domain}>"
+
+    def _send_one(self, smtp: smtplib.SMTP, message: Message, content: bytes) -> Outcome:
+        """Step by step, because what a broken connection means depends on how far we had come."""
+        try:
+            code, _answer = smtp.mail(self.sender.rpartition("<")[2].strip("> "))
+            if code != 250:
+                _again(smtp)
+                return Outcome("account" if code >= 500 else "unsent", code=f"smtp_{code}")
+            code, _answer = smtp.rcpt(message.to)
+            if code not in (250, 251):
+                _again(smtp)
+                return Outcome("bad_address" if code >= 500 else "unsent", code=f"smtp_{code}")
+        except (OSError, smtplib.SMTPException, ValueError):
+            return Outcome("unsent", code="disconnected")
+        try:
+            code, _answer = smtp.data(content)
+        except smtplib.SMTPDataError as refused:  # of the command itself: nothing was sent
+            _again(smtp)
+            return Outcome("unsent", code=f"smtp_{refused.smtp_code}")
+        except (OSError, smtplib.SMTPException) as broken:
+            return Outcome("doubt", code=type(broken).__name__)
+        if code != 250:
+            return Outcome("permanent" if code >= 500 else "unsent", code=f"smtp_{code}")
+        return Outcome("accepted", provider_id=self._message_id(message))
+
+
+def _again(smtp: smtplib.SMTP) -> None:
+    with suppress(OSError, smtplib.SMTPException):
+        smtp.rset()
+
+
+def _leave(smtp: smtplib.SMTP) -> None:
+    with suppress(OSError, smtplib.SMTPException):
+        smtp.quit()
+    smtp.close()
+
+
+# --- SMS by HTTP ------------------------------------------------------------------------------------
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class RequestTemplate(_Strict):
+    """How one message is put into one call. ``{to}``, ``{text}``, ``{client_ref}``, ``{language}`` are filled in."""
+
+    url: str = Field(pattern=r"^https?://")
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    headers: dict[str, str] = {}
+    json_body: dict[str, Any] | None = Field(default=None, alias="json")
+    form: dict[str, str] | None = None
+    query: dict[str, str] = {}
+
+
+class SuccessRule(_Strict):
+    """Accepted is only what has one of these statuses, says so if it must, and names the message."""
+
+    status: list[int] = [200, 201, 202]
+    path: str = ""
+    equals: str = ""
+    id: str
+
+
+class ErrorRule(_Strict):
+    """What the provider's own codes mean, wherever they stand: an error inside a 200 counts."""
+
+    path: str = ""
+    bad_address: list[str] = []
+    permanent: list[str] = []
+    throttled: list[str] = []
+    account: list[str] = []
+    unsent_status: list[int] = [503]
+
+
+class ReceiptRule(_Strict):
+    """How a receipt is read. ``secret`` must come in the header named ``header``."""
+
+    header: str = "X-Receipt-Secret"
+    secret: str = Field(min_length=8)
+    items: str = ""
+    id: str
+    client_ref: str = ""
+    status: str
+    delivered: list[str]
+    failed: list[str]
+
+
+class Timeouts(_Strict):
+    connect: float = 3.0
+    read: float = 10.0
+
+
+class Gateway(_Strict):
+    """An SMS provider's HTTP interface, as data."""
+
+    account: str = Field(default="sms", pattern=r"^[a-z0-9-]{1,32}$")
+    rate: float = Field(default=50.0, gt=0)
+    request: RequestTemplate
+    success: SuccessRule
+    errors: ErrorRule = ErrorRule()
+    receipt: ReceiptRule | None = None
+    timeouts: Timeouts = Timeouts()
+
+
+_VARIABLE: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+_FIELD: Final = re.compile(r"\{(to|text|client_ref|language)\}")
+
+
+def gateway_read(path: Path) -> Gateway:
+    """The gateway's file, with ``${NAME}`` taken from the environment. Raises ``ImproperlyConfigured``."""
+    try:
+        return Gateway.model_validate(_expanded(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    except OSError as gone:
+        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: {gone.strerror}") from gone
+    except yaml.YAMLError as broken:
+        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: not YAML") from broken
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: {where}: {first['msg']}") from wrong
+
+
+def _expanded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _expanded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_expanded(inner) for inner in value]
+    return _VARIABLE.sub(_from_environment, value) if isinstance(value, str) else value
+
+
+def _from_environment(match: re.Match[str]) -> str:
+    if match[1] not in os.environ:
+        raise ImproperlyConfigured(f"SMS_GATEWAY: the environment has no {match[1]}")
+    return os.environ[match[1]]
+
+
+@lru_cache(maxsize=4)
+def _sms_sender(path: str, _changed: int) -> SmsSender:
+    return SmsSender(gateway_read(Path(path)))
+
+
+class SmsSender:
+    """One HTTP call a message, several at once over kept connections."""
+
+    channel = Channel.SMS
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.account, self.rate = gateway.account, gateway.rate
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(gateway.timeouts.read, connect=gateway.timeouts.connect),
+            # an idle connection may be closed by the other side just as we use it, and then nobody knows
+            limits=httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2.0),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def send(self, messages: Sequence[Message]) -> list[Outcome]:
+        refuse_in_transaction()
+        deadline = time.monotonic() + DEADLINE_S
+        if len(messages) == 1:
+            return [self._send_one(messages[0], deadline)]
+        with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(messages)))) as pool:
+            return list(pool.map(lambda message: self._send_one(message, deadline), messages))
+
+    def _send_one(self, message: Message, deadline: float) -> Outcome:
+        if time.monotonic() > deadline:
+            return Outcome("unsent", code="deadline")
+        if any(sign in message.to for sign in "\r\n\0"):
+            return Outcome("bad_address", code="line_break")
+        try:
+            request = self._request(message)
+        except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as broken:
+            return Outcome("render", code=type(broken).__name__)
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                body = self._read(response, deadline)
+            finally:
+                response.close()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as unsent:
+            return Outcome("unsent", code=type(unsent).__name__)
+        except httpx.LocalProtocolError as ours:
+            return Outcome("render", code=type(ours).__name__)
+        except (httpx.HTTPError, TimeoutError) as lost:
+            return Outcome("doubt", code=type(lost).__name__)
+        return self.judge(response.status_code, response.headers, body)
+
+    def _request(self, message: Message) -> httpx.Request:
+        template = self.gateway.request
+        values = {
+            "to": message.to, "text": message.text, "client_ref": message.client_ref, "language": message.language,
+        }  # fmt: skip
+        headers = {name: str(_filled(value, values)) for name, value in template.headers.items()}
+        if any(sign in value for value in headers.values() for sign in "\r\n\0"):
+            raise ValueError("a line break in a header")
+        return self._client.build_request(
+            template.method,
+            template.url,
+            params=_filled(template.query, values) or None,
+            headers=headers,
+            json=_filled(template.json_body, values),
+            data=_filled(template.form, values),
+        )
+
+    @staticmethod
+    def _read(response: httpx.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for piece in response.iter_bytes(8192):
+            body += piece
+            if len(body) > ANSWER_LIMIT or time.monotonic() > deadline:
+                raise TimeoutError("too long an answer")
+        return bytes(body)
+
+    def judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """What an answer means by the contract of the gateway's file."""
+        success, errors = self.gateway.success, self.gateway.errors
+        answer = _parsed(body)
+        code = str(_at(answer, errors.path) or "") if errors.path else ""
+        named: tuple[tuple[Class, list[str]], ...] = (
+            ("bad_address", errors.bad_address),
+            ("permanent", errors.permanent),
+            ("throttled", errors.throttled),
+            ("account", errors.account),
+        )
+        for result, codes in named:
+            if code and code in codes:
+                return Outcome(result, code=code[:64], retry_after=_retry_after(headers))
+        if status == 429:
+            return Outcome("throttled", code="429", retry_after=_retry_after(headers))
+        if status in (401, 403, 404, 405) or 300 <= status < 400:
+            return Outcome("account", code=str(status))
+        if status in success.status:
+            return self._accepted(answer)
+        if status in errors.unsent_status:
+            return Outcome("unsent", code=str(status), retry_after=_retry_after(headers))
+        if 400 <= status < 500:
+            return Outcome("permanent", code=(code or str(status))[:64])
+        return Outcome("doubt", code=str(status))
+
+    def _accepted(self, answer: Any) -> Outcome:
+        success = self.gateway.success
+        if not isinstance(answer, dict | list):
+            return Outcome("doubt", code="garbled")
+        if success.path:
+            said = _at(answer, success.path)
+            if said is None:
+                return Outcome("doubt", code="garbled")
+            if str(said) != success.equals:  # it says that it did not take it
+                return Outcome("unsent", code=str(said)[:64])
+        name = _at(answer, success.id)
+        if name in (None, "") or isinstance(name, dict | list):
+            return Outcome("doubt", code="no_id")
+        return Outcome("accepted", provider_id=str(name)[:128])
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    """The template with its fields filled in. What is filled in is never read as a template again."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, values) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, values) for inner in value]
+    return _FIELD.sub(lambda match: values[match[1]], value) if isinstance(value, str) else value
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at(answer: Any, path: str) -> Any:
+    """``data.0.id`` in an answer, or ``None``."""
+    for step in path.split("."):
+        if isinstance(answer, dict):
+            answer = answer.get(step)
+        elif isinstance(answer, list) and step.isdigit() and int(step) < len(answer):
+            answer = answer[int(step)]
+        else:
+            return None
+    return answer
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    try:
+        return min(max(float(headers.get("Retry-After", "0")), 0.0), 3600.0)
+    except ValueError:
+        return 0.0
+
+
+# --- receipts ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ReceiptFacts:
+    provider_id: str
+    client_ref: str
+    status: str
+
+
+def receipt_rule(account: str) -> ReceiptRule | None:
+    sender = sender_for(Channel.SMS)
+    if isinstance(sender, SmsSender) and sender.account == account:
+        return sender.gateway.receipt
+    return None
+
+
+def receipts_in(rule: ReceiptRule, answer: Any) -> Iterator[ReceiptFacts]:
+    """The receipts of one call, one or many; what has no name or no status is left out."""
+    found = _at(answer, rule.items) if rule.items else answer
+    for item in found if isinstance(found, list) else [found]:
+        provider_id, status = _at(item, rule.id), _at(item, rule.status)
+        if provider_id not in (None, "") and status not in (None, ""):
+            reference = _at(item, rule.client_ref) if rule.client_ref else ""
+            yield ReceiptFacts(str(provider_id)[:128], str(reference or "")[:64], str(status)[:64])

@@ -1,0 +1,293 @@
+"""From a notice to the messages owed: set-based, in chunks that commit one by one, and resumable at any point.
+
+Two unique keys decide who gets a row, under any concurrency: one message per notice, customer and channel, and one
+per notice, channel and address. A repeated chunk inserts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from notifications.models import (
+    SAYS_OFF,
+    TOLD_STATES,
+    Notice,
+    NoticeChunk,
+    NoticeKind,
+    NoticeStatus,
+    with_states,
+)
+
+CHUNK_CUSTOMERS: Final = 5_000
+# a chunk starts when its predecessors should have gone out, so that a small notice does not wait behind a large one
+STAGGER_AFTER: Final = 20_000
+
+
+def fan_out(*, max_steps: int = 1_000) -> int:
+    """Write down every message that notices still owe. Returns the number of messages written."""
+    written = 0
+    for _step in range(max_steps):
+        done = _plan_one()
+        if not done:
+            chunk = _chunk_one()
+            if chunk is not None:
+                written += chunk
+                continue
+            done = _finish_one()
+        if not done:
+            break
+    return written
+
+
+# --- the audience -----------------------------------------------------------------------------------
+
+# the outage and those merged into it: whoever was told about one of them was told
+_FAMILY: Final = """
+family AS (
+    WITH RECURSIVE f AS (
+        SELECT %(outage)s::bigint AS id
+        UNION SELECT o.id FROM outages_outage o JOIN f ON o.merged_into_id = f.id
+    ) SELECT id FROM f
+)"""
+
+# what each customer was told last, by channel; a customer whose message was joined with another's of the same
+# address was told by that one
+_LAST_TOLD: Final = with_states("""
+last_told AS (
+    SELECT DISTINCT ON (d.customer_id, d.channel)
+           d.customer_id, d.channel, d.branch_id, d.service_point_id, d.address_key, d.lane, n.kind, n.says_until
+    FROM notifications_notice n
+    JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id
+    WHERE n.outage_id IN (SELECT id FROM family) AND n.id < %(notice)s
+      AND {which}
+      AND (d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
+            SELECT FROM notifications_delivery r
+            WHERE r.day = d.day AND r.notice_id = d.notice_id AND r.channel = d.channel
+              AND r.address_key = d.address_key AND r.state = ANY(%(told)s)))
+    ORDER BY d.customer_id, d.channel, d.notice_id DESC
+)""")
+
+
+def _last_told(*, of: str = "") -> str:
+    return _LAST_TOLD.format(
+        which=f"d.customer_id IN (SELECT customer_id FROM {of})" if of else "d.customer_id BETWEEN %(lo)s AND %(hi)s"  # noqa: S608
+    )
+
+
+# everybody who hangs on a place that is off, at each address they gave; whoever asked for nothing keeps a row that
+# says so
+_OFF_AUDIENCE: Final = with_states("""
+SELECT c.id AS customer_id, s.branch_id, s.id AS service_point_id,
+       CASE p.kind WHEN 'phone' THEN 'sms' ELSE 'email' END AS channel,
+       CASE WHEN c.importance = 'life_support' THEN :LIFE_SUPPORT ELSE %(lane)s END AS lane,
+       substring(sha256(convert_to(
+           %(key)s || CASE p.kind WHEN 'phone' THEN 'sms:' ELSE 'email:' END || lower(p.value), 'UTF8')) FOR 16
+       ) AS address_key,
+       p.opted_out, p.is_preferred, p.id AS contact_id
+FROM (
+    SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.element_id = i.element_id
+    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s
+      AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
+    UNION ALL
+    SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.id = i.service_point_id
+    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s
+      AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
+) s
+JOIN grid_customer c ON c.id = s.customer_id
+JOIN grid_contactpoint p ON p.customer_id = c.id
+""")
+
+# of those who were told that they are off, whoever this notice is about; not while another outage, or another
+# place of theirs, keeps them off: "it is back" would be false for them
+_TOLD_AUDIENCE: Final = with_states("""
+SELECT customer_id, branch_id, service_point_id, channel,
+       CASE WHEN lane = :LIFE_SUPPORT THEN lane ELSE %(lane)s END AS lane, address_key,
+       false AS opted_out, true AS is_preferred, 0 AS contact_id
+FROM last_told t
+WHERE t.kind = ANY(%(says_off)s)
+  AND (%(kind)s = 'cancelled' OR NOT EXISTS (
+        SELECT FROM grid_servicepoint s
+        JOIN outages_interruption mine ON mine.outage_id IN (SELECT id FROM family)
+             AND (mine.element_id = s.element_id OR mine.service_point_id = s.id)
+        JOIN outages_interruption i ON (i.element_id = s.element_id OR i.service_point_id = s.id)
+             AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
+        WHERE s.customer_id = t.customer_id))
+""")
+
+_INSERT: Final = with_states("""
+INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
+                                    address_key, state, error_code, not_before, done_at)
+SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
+       CASE WHEN %(merge)s THEN :MERGED WHEN a.opted_out AND NOT %(mandatory)s THEN :SUPPRESSED ELSE :PENDING END,
+       CASE WHEN a.opted_out AND NOT %(merge)s AND NOT %(mandatory)s THEN 'opted_out' ELSE '' END,
+       CASE WHEN a.channel = 'sms' AND NOT %(quiet_exempt)s AND a.lane <> :LIFE_SUPPORT
+            THEN notifications_may_ring(b.send_from, b.send_until, b.time_zone, now() + %(stagger)s * interval '1 s')
+            ELSE now() + %(stagger)s * interval '1 s' END,
+       CASE WHEN %(merge)s OR a.opted_out AND NOT %(mandatory)s THEN now() END
+FROM audience a JOIN grid_branch b ON b.id = a.branch_id
+WHERE true {more}
+ORDER BY a.opted_out, a.is_preferred DESC, a.contact_id, a.customer_id
+ON CONFLICT DO NOTHING
+""")
+
+# a second or later notice of "it is off" (the outage grew, or came again) skips whoever heard just that
+_NOT_HEARD: Final = """
+AND NOT EXISTS (
+    SELECT FROM last_told t WHERE t.customer_id = a.customer_id AND t.channel = a.channel AND t.kind = ANY(%(says_off)s)
+      AND (t.says_until IS NOT DISTINCT FROM %(says_until)s::timestamptz
+           OR t.says_until BETWEEN %(says_until)s::timestamptz - %(slack)s AND %(says_until)s::timestamptz + %(slack)s))
+"""
+_LEFT_OUT: Final = """
+AND NOT EXISTS (SELECT FROM notifications_delivery d WHERE d.day = %(day)s AND d.notice_id = %(notice)s
+                AND d.customer_id = a.customer_id AND d.channel = a.channel)
+"""
+
+
+def _insert(notice: Notice, *, lo: int, hi: int, merge: bool = False, stagger: float = 0.0) -> int:
+    """The rows of one chunk; with ``merge``, those of the customers whose address another customer has."""
+    says_off = notice.kind in SAYS_OFF
+    again = notice.kind == NoticeKind.NEW and notice.generation > 1
+    parts = [f"audience AS ({_OFF_AUDIENCE if says_off else _TOLD_AUDIENCE})"]
+    if again or not says_off:
+        # who was told decides the audience of what takes it back, and thins the audience of what is said again
+        parts = [_FAMILY, *parts, _last_told(of="audience")] if says_off else [_FAMILY, _last_told(), *parts]
+    more = (_NOT_HEARD if again else "") + (_LEFT_OUT if merge else "")
+    with connection.cursor() as db:
+        db.execute(
+            f"WITH {', '.join(parts)} {_INSERT.format(more=more)}",
+            {**_facts(notice), "lo": lo, "hi": hi, "merge": merge, "stagger": stagger},
+        )
+        return int(db.rowcount)
+
+
+def _facts(notice: Notice) -> dict[str, Any]:
+    return {
+        "notice": notice.pk,
+        "outage": notice.outage_id,
+        "day": notice.day,
+        "kind": str(notice.kind),
+        "lane": notice.lane,
+        "mandatory": notice.mandatory,
+        "quiet_exempt": notice.quiet_exempt,
+        "says_until": notice.says_until,
+        "slack": notice.slack,
+        "key": address_secret(),
+        "told": [int(state) for state in TOLD_STATES],
+        "says_off": [str(kind) for kind in SAYS_OFF],
+    }
+
+
+def address_secret() -> str:
+    """What keys the hash of an address, so that nobody finds a number by trying them all."""
+    return f"address:{settings.SECRET_KEY}:"
+
+
+# --- the steps --------------------------------------------------------------------------------------
+
+_PLAN_OFF: Final = """
+INSERT INTO notifications_noticechunk (notice_id, lo, hi, is_done)
+SELECT %(notice)s, min(id), max(id), false FROM (
+    SELECT id, (sum(customers) OVER (ORDER BY id) - customers) / %(size)s AS piece FROM outages_interruption
+    WHERE outage_id = %(outage)s AND actual IS NOT NULL AND upper(actual) IS NULL
+) i GROUP BY piece ON CONFLICT DO NOTHING
+"""
+_PLAN_TOLD: Final = with_states("""
+INSERT INTO notifications_noticechunk (notice_id, lo, hi, is_done)
+SELECT %(notice)s, min(customer_id), max(customer_id), false FROM (
+    SELECT customer_id, (row_number() OVER (ORDER BY customer_id) - 1) / %(size)s AS piece FROM (
+        WITH {family}
+        SELECT DISTINCT d.customer_id FROM notifications_notice n
+        JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id
+        WHERE n.outage_id IN (SELECT id FROM family) AND n.id < %(notice)s
+          AND (d.state = ANY(%(told)s) OR d.state = :MERGED)
+    ) told
+) numbered GROUP BY piece ON CONFLICT DO NOTHING
+""").format(family=_FAMILY)
+
+# somebody holds a message of an earlier notice and may be past the last look at whether it is true: whether that
+# customer was told is known in a moment
+_IN_HAND: Final = with_states("""
+SELECT EXISTS (
+    SELECT FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
+    WHERE d.state = :LEASED AND d.lease_until > now() AND n.origin = %s AND n.id < %s)
+""")
+
+
+def _plan_one() -> bool:
+    """Cut one notice into chunks. A notice that is no longer to be said is not planned."""
+    with transaction.atomic():
+        candidates = (
+            Notice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(planned_count__isnull=True, status=NoticeStatus.SENDING, chunks__isnull=True)
+            .order_by("lane", "pk")[:20]
+        )
+        for notice in candidates:
+            says_off = notice.kind in SAYS_OFF
+            with connection.cursor() as db:
+                if not says_off:
+                    db.execute(_IN_HAND, [notice.origin, notice.pk])
+                    if db.fetchone()[0]:
+                        continue
+                db.execute(_PLAN_OFF if says_off else _PLAN_TOLD, {**_facts(notice), "size": CHUNK_CUSTOMERS})
+                if db.rowcount == 0:
+                    notice.planned_count = 0
+                    notice.save(update_fields=["planned_count"])
+            return True
+        return False
+
+
+def _chunk_one() -> int | None:
+    """Write the messages of one chunk; ``None`` when no chunk is waiting."""
+    with transaction.atomic():
+        chunk = (
+            NoticeChunk.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("notice")
+            .filter(is_done=False)
+            .order_by("notice__lane", "notice_id", "lo")
+            .first()
+        )
+        if chunk is None:
+            return None
+        notice, written = chunk.notice, 0
+        if notice.status == NoticeStatus.SENDING:
+            written = _insert(notice, lo=chunk.lo, hi=chunk.hi, stagger=_stagger(chunk))
+        chunk.is_done = True
+        chunk.save(update_fields=["is_done"])
+        return written
+
+
+def _stagger(chunk: NoticeChunk) -> float:
+    """Seconds that a late chunk of a large notice waits: as long as its predecessors take."""
+    before = NoticeChunk.objects.filter(notice_id=chunk.notice_id, lo__lt=chunk.lo).count() * CHUNK_CUSTOMERS
+    if before < STAGGER_AFTER:
+        return 0.0
+    with connection.cursor() as db:
+        db.execute("SELECT coalesce(max(rate), 50) FROM notifications_provideraccount")
+        return float((before - STAGGER_AFTER) / max(db.fetchone()[0], 1.0))
+
+
+def _finish_one() -> bool:
+    """All chunks are in: add whoever was left out because of a shared address, and count what is owed."""
+    with transaction.atomic():
+        notice = (
+            Notice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+            .filter(planned_count__isnull=True)
+            .exclude(status=NoticeStatus.SENDING, chunks__isnull=True)
+            .exclude(pk__in=NoticeChunk.objects.filter(is_done=False).values("notice"))
+            .order_by("pk")
+            .first()
+        )
+        if notice is None:
+            return False
+        if notice.status == NoticeStatus.SENDING:
+            _insert(notice, lo=0, hi=2**62, merge=True)
+        with connection.cursor() as db:
+            db.execute(
+                "SELECT count(*) FROM notifications_delivery WHERE day = %s AND notice_id = %s", [notice.day, notice.pk]
+            )
+            notice.planned_count = db.fetchone()[0]
+        notice.save(update_fields=["planned_count"])
+        return True

@@ -1,0 +1,132 @@
+"""What a message says: the same sentence as every other channel, and what makes it a text message or a letter.
+
+The sentence about an outage comes from ``outages.supply_status``, so that a message, an agent and a page say word
+for word the same. The rest is in ``templates/notifications/messages``: one file per kind and language, the subject
+before the line ``---`` and the words after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
+
+from grid.models import Branch, ServicePoint
+from notifications.models import SAYS_OFF
+from outages import kinds
+from outages.supply_status import Cause, judge, spoken_time
+
+SMS_LIMIT: Final = 8  # segments; more is a mistake of ours
+SUBJECT_LIMIT: Final = 200
+
+# the letters that count once in a text message of the GSM alphabet (3GPP TS 23.038, 6.2.1), and those that count twice
+_GSM: Final = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    "ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM_TWICE: Final = frozenset("^{}\\[~]|€\f")
+
+
+class RenderError(Exception):
+    """This message cannot be put into words; it fails alone."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a message about an outage is made of."""
+
+    kind: str
+    language: str
+    at: datetime
+    time_zone: str
+    outage_kind: str
+    reference: str
+    place: str
+    reason_zh: str
+    reason_en: str
+    since: datetime | None
+    until: datetime | None
+    next_update_by: datetime | None
+    known_at: datetime | None
+    restored_at: datetime | None
+    branch: str
+    phone: str
+
+
+@dataclass(frozen=True)
+class Words:
+    subject: str
+    text: str
+    letter: str
+
+
+def compose(facts: Facts) -> Words:
+    """The words of one message. Raises ``RenderError``."""
+    language = "zh" if facts.language.startswith("zh") else "en"
+    try:
+        context = _context(facts, language)
+        subject, _line, text = _rendered(f"{facts.kind}.{language}", context).partition("\n---\n")
+        subject, text = _one_line(subject), _one_line(text)
+        letter = _rendered(f"letter.{language}", {**context, "text": text})
+    except (TemplateDoesNotExist, TemplateSyntaxError, LookupError, ValueError, TypeError) as broken:
+        raise RenderError(type(broken).__name__) from broken
+    if not subject or not text:
+        raise RenderError("empty")
+    if sms_segments(text) > SMS_LIMIT or len(subject) > SUBJECT_LIMIT:
+        raise RenderError("too_long")
+    return Words(subject=subject, text=text, letter=letter)
+
+
+def sms_segments(text: str) -> int:
+    """How many text messages this costs: 160 letters of the GSM alphabet, or 70 of any other, fewer when split."""
+    if all(letter in _GSM or letter in _GSM_TWICE for letter in text):
+        length, single, split = sum(2 if letter in _GSM_TWICE else 1 for letter in text), 160, 153
+    else:
+        length, single, split = len(text.encode("utf-16-be")) // 2, 70, 67
+    return 1 if length <= single else -(-length // split)
+
+
+def _context(facts: Facts, language: str) -> dict[str, str]:
+    zone = ZoneInfo(facts.time_zone)
+    said = facts.restored_at
+    return {
+        "sentence": _sentence(facts, language, zone) if facts.kind in SAYS_OFF else "",
+        "place": facts.place,
+        "restored": spoken_time(said, language, facts.at, zone) if said is not None else "",
+        "reference": facts.reference,
+        "branch": facts.branch,
+        "phone": facts.phone,
+    }
+
+
+def _sentence(facts: Facts, language: str, zone: ZoneInfo) -> str:
+    """Why it is off and when it will be back, in the words of the one answer."""
+    handler = kinds.handler_for(facts.outage_kind)
+    cause = Cause(
+        rank=handler.rank,
+        kind=facts.outage_kind,
+        blocks=True,
+        reference=facts.reference,
+        place=facts.place,
+        reason_zh=facts.reason_zh or handler.reason_zh,
+        reason_en=facts.reason_en or handler.reason_en,
+        since=facts.since,
+        until=facts.until,
+        next_update_by=facts.next_update_by,
+        known_at=facts.known_at,
+    )
+    premises = ServicePoint(branch=Branch(time_zone=zone.key))
+    return judge(premises, [cause], at=facts.at, verified=False).sentence(language)
+
+
+def _rendered(name: str, context: dict[str, str]) -> str:
+    return get_template(f"notifications/messages/{name}.txt").render(context).strip()
+
+
+def _one_line(text: str) -> str:
+    """No line break or other control sign gets out of a name into a message."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
