@@ -1,13 +1,17 @@
-"""Page or fragment: one function decides, so that Back and shared links never show a bare fragment."""
+"""What every page shares: fragment or page decided in one place, and times written in one way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
 
 
 def wants_fragment(request: HttpRequest) -> bool:
@@ -32,3 +36,43 @@ def page_or_fragment(
     response = render(request, template, dict(context), status=status)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     return response
+
+
+# --- times ------------------------------------------------------------------------------------------
+
+_WEEKDAYS_ZH: Final = "一二三四五六日"
+
+
+def moment(value: datetime | None) -> str:
+    """The time alone today, otherwise with the day: 16:30, 11月24日(周二) 08:00, Tue 24 Nov 08:00."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    if local.date() == timezone.localdate():
+        return local.strftime("%H:%M")
+    return f"{day(value)} {local:%H:%M}"
+
+
+def day(value: datetime | None) -> str:
+    """The day with its weekday; the year only where it is another one."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    is_this_year = local.year == timezone.localdate().year
+    if (get_language() or "").startswith("zh"):
+        return f"{'' if is_this_year else f'{local.year}年'}{local.month}月{local.day}日(周{_WEEKDAYS_ZH[local.weekday()]})"
+    return f"{local:%a} {local.day} {local:%b}{'' if is_this_year else f' {local.year}'}"
+
+
+def span(value: timedelta | None) -> str:
+    """How long, in the two units that matter: 41 min, 2 h 05, 3 d 4 h."""
+    if value is None:
+        return ""
+    minutes = max(0, int(value.total_seconds() // 60))
+    days, rest = divmod(minutes, 1440)
+    hours, minutes = divmod(rest, 60)
+    if days:
+        return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
+    if hours:
+        return _("%(hours)d h %(minutes)02d") % {"hours": hours, "minutes": minutes}
+    return ngettext("%(minutes)d min", "%(minutes)d min", minutes) % {"minutes": minutes}
