@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -65,9 +65,9 @@ class KindHandler:
     def after(self, outage: Outage, event: OutageEvent, facts: dict[str, Any]) -> None:
         """Follow with the kind's own record."""
 
-    def contribute(self, service_point: ServicePoint, at: datetime) -> Contribution:
-        """Further causes for the verdict; at most one statement."""
-        return Contribution()
+    def contribute(self, service_points: Sequence[ServicePoint], at: datetime) -> dict[int, Contribution]:
+        """Further causes for the verdicts, by service point; at most one statement for all of them."""
+        return {}
 
     def board_facts(self, outage_ids: Collection[int]) -> dict[int, BoardFacts]:
         """What the board shows of these open outages beside the record; at most one statement."""

@@ -7,6 +7,7 @@ block supply is quoted, because power returns only when every cause has cleared 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -95,14 +96,15 @@ class Verdict:
 
 
 _CAUSES_SQL = """
-SELECT o.id, o.reference, o.kind, o.status, o.place, o.public_reason_zh, o.public_reason_en, o.started_at,
+SELECT asked.point, o.id, o.reference, o.kind, o.status, o.place, o.public_reason_zh, o.public_reason_en, o.started_at,
        o.planned_start, o.planned_end, o.etr, o.etr_source, o.etr_confidence, o.etr_changes, o.etr_set_at,
        o.next_update_by, o.updated_at, o.customers_affected, b.name, b.name_en, i.off_since, i.off_until, i.is_off
-FROM (
+FROM unnest(%(points)s::bigint[], %(elements)s::bigint[]) AS asked(point, element)
+CROSS JOIN LATERAL (
     SELECT outage_id, max(lower(actual)) AS off_since, max(upper(actual)) AS off_until,
            bool_or(actual IS NOT NULL AND upper(actual) IS NULL) AS is_off
     FROM outages_interruption
-    WHERE element_id = %(element)s OR service_point_id = %(point)s
+    WHERE element_id = asked.element OR service_point_id = asked.point
     GROUP BY outage_id
 ) i
 JOIN outages_outage o ON o.id = i.outage_id
@@ -116,24 +118,45 @@ def supply_status(service_point: ServicePoint, at: datetime | None = None, *, ve
     """Why is this service point off, and when will it be back?
 
     ``verified`` says that the caller's identity is established; before that a debt is neither named nor hinted
-    at: the answer then promises no time for these premises. Two statements and at most one by a kind.
+    at: the answer then promises no time for these premises. One statement, and at most one by each kind.
     """
+    return supply_statuses([service_point], at, verified=verified)[0]
+
+
+def supply_statuses(
+    service_points: Sequence[ServicePoint], at: datetime | None = None, *, verified: bool = False
+) -> list[Verdict]:
+    """The same for several premises of one caller, in as many statements as for one."""
     at = at or timezone.now()
-    causes = [*_from_record(service_point, at)]
-    disagreement = False
+    causes = _from_record(service_points, at)
+    disagreeing: set[int] = set()
     for handler in kinds.all_handlers():
-        contribution = handler.contribute(service_point, at)
-        causes.extend(contribution.causes)
-        disagreement = disagreement or contribution.disagreement
-    return judge(service_point, causes, at=at, verified=verified, disagreement=disagreement)
+        for point_id, contribution in handler.contribute(service_points, at).items():
+            causes[point_id].extend(contribution.causes)
+            if contribution.disagreement:
+                disagreeing.add(point_id)
+    return [
+        judge(point, causes[point.pk], at=at, verified=verified, disagreement=point.pk in disagreeing)
+        for point in service_points
+    ]
 
 
-def _from_record(service_point: ServicePoint, at: datetime) -> list[Cause]:
+def _from_record(service_points: Sequence[ServicePoint], at: datetime) -> dict[int, list[Cause]]:
+    asked = {
+        "points": [point.pk for point in service_points],
+        "elements": [point.element_id for point in service_points],
+        "at": at,
+    }
+    found: dict[int, list[Cause]] = {point.pk: [] for point in service_points}
     with connection.cursor() as db:
-        db.execute(_CAUSES_SQL, {"element": service_point.element_id, "point": service_point.pk, "at": at})
+        db.execute(_CAUSES_SQL, asked)
         names = [column.name for column in db.description]
         rows = [dict(zip(names, row, strict=True)) for row in db.fetchall()]
-    return [cause for row in rows if (cause := _cause(row, at)) is not None]
+    for row in rows:
+        cause = _cause(row, at)
+        if cause is not None:
+            found[row["point"]].append(cause)
+    return found
 
 
 def _cause(row: dict[str, Any], at: datetime) -> Cause | None:
