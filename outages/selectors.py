@@ -11,15 +11,24 @@ from django.db.models import QuerySet
 from accounts.actor import Actor
 from accounts.policies import actor_may
 from accounts.scope import visible_to
+from grid.importers.names import e164
+from grid.models import ContactKind, ContactPoint, ServicePoint
 from outages.models import Interruption, Outage, OutageEvent, OutageKind
 from standards.errors import Forbidden, NotFound
+
+
+_SEES_DEBTS = ("cutoff.propose", "cutoff.approve", "audit.read")
 
 
 def outages_visible_to(actor: Actor) -> QuerySet[Outage]:
     """The outages of the branches this actor may see."""
     if not actor_may(actor, "outage.read"):
         return Outage.objects.none()
-    return visible_to(actor, Outage.objects.all()).select_related("branch", "feeder")
+    outages = visible_to(actor, Outage.objects.all()).select_related("branch", "feeder")
+    # a debt is the business of those who run cut-offs; the console tells an agent once the caller is verified
+    if not any(actor_may(actor, capability) for capability in _SEES_DEBTS):
+        outages = outages.exclude(kind=OutageKind.NON_PAYMENT)
+    return outages
 
 
 def outages_public() -> QuerySet[Outage]:
@@ -97,3 +106,24 @@ def outage_covering(*, element_id: int | None, service_point_id: int | None) -> 
         db.execute(_COVERING_SQL, {"element": element_id, "point": service_point_id})
         row = db.fetchone()
     return row[0] if row else None
+
+
+_KNOWN_BY = {
+    "account": "customer__account_number",
+    "meter": "meter_number",
+    "service_point": "code",
+}
+
+
+def service_points_known_by(*, actor: Actor, key: str, value: str, limit: int) -> list[ServicePoint]:
+    """The premises behind an account, a telephone, a meter or a code; matched exactly, in one statement."""
+    points = visible_to(actor, ServicePoint.objects.select_related("branch"), "supply.read")
+    if key == "phone":
+        number = e164(value)
+        if number is None:
+            return []
+        who = ContactPoint.objects.filter(kind=ContactKind.PHONE, value=number).values("customer_id")
+        points = points.filter(customer_id__in=who)
+    else:
+        points = points.filter(**{_KNOWN_BY[key]: value})
+    return list(points.order_by("code")[:limit])
