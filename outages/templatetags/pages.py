@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,7 +21,9 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
+from accounts.pages import day, moment, span
 from accounts.policies import actor_may
+from accounts.requests import actor_of
 
 register = template.Library()
 
@@ -60,16 +62,10 @@ def _is_served(path: str) -> bool:
 
 
 def _actor_of(context: Context) -> Actor | None:
-    """The actor of the request, read once per request."""
     request: HttpRequest | None = context.get("request")
-    user = getattr(request, "user", None)
-    if request is None or user is None or not user.is_authenticated:
+    if request is None or not getattr(getattr(request, "user", None), "is_authenticated", False):
         return None
-    actor: Actor | None = getattr(request, "_pages_actor", None)
-    if actor is None:
-        actor = Actor.for_user(user)
-        request._pages_actor = actor  # type: ignore[attr-defined]
-    return actor
+    return actor_of(request)
 
 
 @register.simple_tag(takes_context=True)
@@ -115,12 +111,18 @@ def preference(context: Context, name: str, default: str = "") -> str:
 # --- shapes and words -------------------------------------------------------------------------------
 
 
+# a kind names its shape by the character; it is drawn, because many computers lack these characters
+_GLYPHS: Final = {"▲": "p1", "◆": "p2", "●": "p3", "◷": "planned", "▤": "shedding", "✂": "cutoff", "✓": "restored"}
+_TONES: Final = {"info": "blue", "shedding": "violet", "fault": "red", "planned": "blue", "cutoff": "quiet"}
+
+
 @register.simple_tag
 def shape(name: str) -> SafeString:
     """A drawn shape from the sheet of icons; its word stands beside it."""
+    drawn = _GLYPHS.get(name, name)
     return format_html(
         '<svg class="shape shape--{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"></use></svg>',
-        name,
+        drawn,
         static("icons/shapes.svg"),
     )
 
@@ -135,6 +137,12 @@ STATUS_LOOK: Final[dict[str, tuple[str, str]]] = {
     "closed": ("closed", "quiet"),
     "cancelled": ("cancelled", "quiet"),
 }
+
+
+@register.filter
+def tone(name: str) -> str:
+    """The style sheet's word for a kind's tone."""
+    return _TONES.get(name, name)
 
 
 @register.filter
@@ -157,51 +165,15 @@ def grouped(number: float | None) -> str:
 
 # --- times ------------------------------------------------------------------------------------------
 
-_WEEKDAYS_ZH: Final = "一二三四五六日"
+register.filter("moment", moment)
+register.filter("day", day)
+register.filter("span", span)
 
 
 @register.filter
-def clock(moment: datetime | None) -> str:
+def clock(value: datetime | None) -> str:
     """16:30, in the site's zone."""
-    return "" if moment is None else timezone.localtime(moment).strftime("%H:%M")
-
-
-@register.filter
-def moment(value: datetime | None) -> str:
-    """The time alone today, otherwise with the day: 16:30, 11月24日(周二) 08:00, Tue 24 Nov 08:00."""
-    if value is None:
-        return ""
-    local, today = timezone.localtime(value), timezone.localdate()
-    if local.date() == today:
-        return local.strftime("%H:%M")
-    return f"{day(value)} {local:%H:%M}"
-
-
-@register.filter
-def day(value: datetime | None) -> str:
-    if value is None:
-        return ""
-    local = timezone.localtime(value)
-    year = "" if local.year == timezone.localdate().year else str(local.year)
-    if (get_language() or "").startswith("zh"):
-        prefix = f"{year}年" if year else ""
-        return f"{prefix}{local.month}月{local.day}日(周{_WEEKDAYS_ZH[local.weekday()]})"
-    return " ".join(part for part in (local.strftime("%a"), str(local.day), local.strftime("%b"), year) if part)
-
-
-@register.filter
-def span(value: timedelta | None) -> str:
-    """How long, in the two units that matter: 41 min, 2 h 05, 3 d 4 h."""
-    if value is None:
-        return ""
-    minutes = max(0, int(value.total_seconds() // 60))
-    days, rest = divmod(minutes, 1440)
-    hours, minutes = divmod(rest, 60)
-    if days:
-        return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
-    if hours:
-        return _("%(hours)d h %(minutes)02d") % {"hours": hours, "minutes": minutes}
-    return ngettext("%(minutes)d min", "%(minutes)d min", minutes) % {"minutes": minutes}
+    return "" if value is None else timezone.localtime(value).strftime("%H:%M")
 
 
 @register.filter

@@ -3,7 +3,7 @@
 "use strict";
 
 const POLL_EVERY = 5000;
-const QUIET_AFTER = 20000; // a stream that says nothing is asked whether it lives
+const QUIET_AFTER = 20000; // pings are comments and unseen here: a quiet stream is asked whether it lives
 const TRY_STREAM_EVERY = 60000;
 
 const ports = new Set();
@@ -60,13 +60,17 @@ function listen() {
     stopPolling();
     setMode("stream");
     heard();
-    ask(); // whatever was said while we were not listening
+  });
+  source.addEventListener("hello", (event) => { // where the server is; ask for what was said while we did not listen
+    heard();
+    const { v } = JSON.parse(event.data);
+    if (version === 0) version = v;
+    else if (v > version) ask();
   });
   source.addEventListener("live", (event) => {
     heard();
     pass(JSON.parse(event.data));
   });
-  source.addEventListener("ping", heard);
   source.addEventListener("error", () => {
     failures += 1;
     if (failures >= 2 || source.readyState === EventSource.CLOSED) {

@@ -1,0 +1,298 @@
+"""The board, the map beside it, and the page of one outage."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.actor import Actor
+from accounts.pages import page_or_fragment
+from accounts.policies import actor_may
+from accounts.requests import actor_of
+from accounts.scope import visible_to
+from grid.models import Branch
+from outages import board, kinds, places, policies, selectors
+from outages.filters import BoardFilter
+from outages.forms import NoteForm
+from outages.models import Outage, OutageKind, OutageStatus
+from outages.services import outage_note
+from outages.timeline import Entry, entries_of, estimates_of
+from standards.errors import DomainError, Forbidden, NotFound
+
+PAGE_SIZE: Final = 100
+PLACES_SHOWN: Final = 100
+VIEWS: Final = ("list", "map", "split")
+
+
+@require_GET
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """An agent starts at the console, everybody else at the board."""
+    actor = actor_of(request)
+    answers_calls = actor_may(actor, "call.log") and not actor_may(actor, "outage.write")
+    return redirect("/console/" if answers_calls else reverse("outages:board"))
+
+
+@require_GET
+@login_required
+@never_cache
+def board_page(request: HttpRequest) -> HttpResponse:
+    """What is off now, in the order in which it needs a person."""
+    actor = _reader(request)
+    view = request.GET.get("view", "list")
+    context = {
+        **_board(request, actor),
+        "view": view if view in VIEWS else "list",
+        "is_kiosk": request.GET.get("kiosk") == "1",
+    }
+    return page_or_fragment(request, "outages/board.html", "outages/partials/_board_live.html", context)
+
+
+def _board(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    now = timezone.now()
+    everything = board.for_the_board(selectors.outages_visible_to(actor))
+    filterset = BoardFilter(request.GET, queryset=everything)
+    whole = board.thin(board.current(everything, now=now))
+    is_narrowed = filterset.is_valid() and filterset.is_narrowed
+    shown = board.thin(filterset.qs) if is_narrowed else whole
+    facts = board.facts_of({row.id: row for row in [*whole, *shown]}.values())
+    page = Paginator(board.by_attention(shown, facts, now=now), PAGE_SIZE).get_page(request.GET.get("page"))
+    return {
+        "now": now,
+        "filter": filterset,
+        "chosen": {name: request.GET.get(name, "") for name in BoardFilter.base_filters},
+        "is_narrowed": is_narrowed,
+        "totals": board.totals(whole, facts, now=now),
+        "page_obj": page,
+        "rows": board.rows_of(list(page.object_list), everything, facts, now=now),
+        "shown": len(shown),
+        "last_restored": None if whole else board.last_restored_at(everything),
+        "live_version": places.newest_event_number(),
+        "branches": visible_to(actor, Branch.objects.all(), "outage.read"),
+        "kind_choices": [(handler.kind, handler.label) for handler in kinds.all_handlers() if handler.is_public],
+        "status_choices": OutageStatus.choices,
+        "kind_labels": {handler.kind: handler.label for handler in kinds.all_handlers()},
+        "query": _query_without(request, "page"),
+        "map_query": _query_without(request, "page", "view"),
+    }
+
+
+def _query_without(request: HttpRequest, *names: str) -> str:
+    query = request.GET.copy()
+    for name in names:
+        query.pop(name, None)
+    return query.urlencode()
+
+
+def _reader(request: HttpRequest) -> Actor:
+    actor = actor_of(request)
+    if not actor_may(actor, "outage.read"):
+        raise Forbidden()
+    return actor
+
+
+# --- export and map -----------------------------------------------------------------------------------
+
+
+@require_GET
+@login_required
+def board_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The filtered list as a spreadsheet would want it."""
+    actor = _reader(request)
+    filterset = BoardFilter(request.GET, queryset=board.for_the_board(selectors.outages_visible_to(actor)))
+    rows = filterset.qs.order_by("-started_at", "-id").iterator(chunk_size=1000)
+    response = StreamingHttpResponse(_csv_lines(rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="outages-{timezone.localtime():%Y%m%d-%H%M}.csv"'
+    return response
+
+
+class _Echo:
+    def write(self, text: str) -> str:
+        return text
+
+
+_COLUMNS: Final = (
+    "reference", "kind", "status", "branch", "feeder", "place", "customers_out", "critical_out", "customers_affected",
+    "load_kw", "planned_start", "planned_end", "started_at", "etr", "restored_at", "cause_class",
+)  # fmt: skip
+
+
+def _csv_lines(outages: Iterator[Outage]) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    labels = [capfirst(str(Outage._meta.get_field(name).verbose_name)) for name in _COLUMNS]
+    yield "\ufeff" + writer.writerow(labels)  # the mark tells spreadsheets that this is UTF-8
+    for outage in outages:
+        yield writer.writerow([_cell(outage, name) for name in _COLUMNS])
+
+
+def _cell(outage: Outage, name: str) -> str:
+    display = getattr(outage, f"get_{name}_display", None)
+    value = display() if display else getattr(outage, name)
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return timezone.localtime(value).strftime("%Y-%m-%d %H:%M")
+    text = str(value)
+    # a cell that begins like a formula would run in the reader's spreadsheet
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and not isinstance(value, float) else text
+
+
+@require_GET
+@login_required
+@never_cache
+def board_geojson(request: HttpRequest) -> JsonResponse:
+    """Where the outages of the list are: a point each, sized by customers. No personal data."""
+    actor = _reader(request)
+    now = timezone.now()
+    everything = board.for_the_board(selectors.outages_visible_to(actor))
+    shown = board.thin(BoardFilter(request.GET, queryset=everything).qs)
+    facts = board.facts_of(shown)
+    rows = board.rows_of(board.by_attention(shown, facts, now=now), everything, facts, now=now)
+    positions = places.outage_positions([row.outage.pk for row in rows])
+    labels = {handler.kind: str(handler.label) for handler in kinds.all_handlers()}
+    features = [
+        {
+            "type": "Feature",
+            "id": row.outage.reference,
+            "geometry": {"type": "Point", "coordinates": positions[row.outage.pk]},
+            "properties": {
+                "reference": row.outage.reference,
+                "kind": row.outage.kind,
+                "label": labels[row.outage.kind],
+                "status": row.outage.get_status_display(),
+                "shape": row.shape,
+                "tone": row.tone,
+                "place": row.outage.place,
+                "customers": row.outage.customers_out,
+                "url": reverse("outages:detail", args=[row.outage.reference]),
+            },
+        }
+        for row in rows
+        if row.outage.pk in positions
+    ]
+    return JsonResponse({"type": "FeatureCollection", "features": features})
+
+
+@require_GET
+@login_required
+def network_geojson(request: HttpRequest) -> HttpResponse:
+    """The lines of the branches this person may see, in grey under the outages. Changes with the network only."""
+    actor = _reader(request)
+    version = f'"{places.network_revision()}"'
+    if request.headers.get("If-None-Match") == version:
+        return HttpResponse(status=304, headers={"ETag": version, "Cache-Control": "private, no-cache"})
+    lines = places.network_lines(actor)
+    document = {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "properties": {}, "geometry": {"type": "MultiLineString", "coordinates": lines}}
+        ],
+    }
+    return JsonResponse(document, headers={"ETag": version, "Cache-Control": "private, no-cache"})
+
+
+# --- one outage -----------------------------------------------------------------------------------------
+
+
+@require_GET
+@login_required
+@never_cache
+def detail(request: HttpRequest, reference: str) -> HttpResponse:
+    """Everything about one outage; the fragment is what changes while somebody looks at it."""
+    actor = _reader(request)
+    outage = _outage(actor, reference)
+    context = {**_detail(outage, actor), "note_form": NoteForm()}
+    return page_or_fragment(request, "outages/detail.html", "outages/partials/_detail_live.html", context)
+
+
+def _outage(actor: Actor, reference: str) -> Outage:
+    try:
+        outage = selectors.outage_by_reference(actor=actor, reference=reference)
+    except NotFound as missing:
+        raise Http404(str(missing)) from missing
+    if outage.kind == OutageKind.NON_PAYMENT and not actor_may(actor, "cutoff.read", outage.branch.pos):
+        raise Http404
+    return outage
+
+
+def _detail(outage: Outage, actor: Actor) -> dict[str, Any]:
+    now = timezone.now()
+    handler = kinds.handler_for(outage.kind)
+    thin = board.thin(Outage.objects.filter(pk=outage.pk))  # already proved visible
+    facts = board.facts_of(thin)
+    row = board.rows_of(thin, Outage.objects.select_related("branch", "feeder"), facts, now=now)[0]
+    history = list(selectors.outage_timeline(outage))
+    entries = entries_of(history)
+    areas = places.places_of(outage, limit=PLACES_SHOWN)
+    may_see_customers = actor_may(actor, "customer.read_masked", outage.branch.pos)
+    return {
+        "now": now,
+        "outage": outage,
+        "row": row,
+        "handler": handler,
+        "steps": _steps(handler, outage),
+        "days": _by_day(entries),
+        "estimates": estimates_of(history),
+        "paths": places.supply_paths(outage),
+        "areas": areas,
+        "restoration_steps": places.restoration_steps(outage),
+        "peak": areas.peak,
+        "critical": places.critical_customers(outage) if may_see_customers else [],
+        "may_see_customers": may_see_customers,
+        "may_note": policies.may(actor=actor, action="note", outage=outage),
+        "panel": handler.panel(outage, actor) if handler.panel_template else {},
+        "live_version": places.newest_event_number(),
+    }
+
+
+def _steps(handler: kinds.KindHandler, outage: Outage) -> list[dict[str, Any]]:
+    """The kind's own steps with the one reached; an ended side path shows none as reached."""
+    reached = handler.step(outage)
+    names = [name for name, _label in handler.steps]
+    here = names.index(reached) if reached in names else -1
+    return [
+        {"label": label, "state": "now" if i == here else "done" if i < here else "todo"}
+        for i, (_name, label) in enumerate(handler.steps)
+    ]
+
+
+def _by_day(entries: list[Entry]) -> list[tuple[datetime, list[Entry]]]:
+    days: list[tuple[datetime, list[Entry]]] = []
+    for entry in entries:
+        if not days or timezone.localtime(days[-1][0]).date() != timezone.localtime(entry.at).date():
+            days.append((entry.at, []))
+        days[-1][1].append(entry)
+    return days
+
+
+@require_POST
+@login_required
+def note_create(request: HttpRequest, reference: str) -> HttpResponse:
+    """Write a remark into the history."""
+    actor = _reader(request)
+    outage = _outage(actor, reference)
+    form = NoteForm(request.POST)
+    if form.is_valid():
+        try:
+            outage_note(outage_id=outage.pk, actor=actor, **form.cleaned_data)
+        except DomainError as refused:
+            form.add_error(None, str(refused))
+    if not form.is_valid():
+        context = {**_detail(outage, actor), "note_form": form}
+        return page_or_fragment(request, "outages/detail.html", "outages/detail.html", context, status=422)
+    messages.success(request, _("The note is in the history."))
+    return HttpResponseRedirect(f"{reverse('outages:detail', args=[reference])}#timeline")
