@@ -32,6 +32,7 @@ import django_stubs_ext
 import environ
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from xstatic.pkg import leaflet
 
 from outage_mgmt import embedded
 
@@ -255,7 +256,7 @@ PHONE_REGION = env.str("PHONE_REGION", default="CN")
 # --- files ------------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", ("leaflet", leaflet.BASE_DIR)]
 # a container collects its files at build time; otherwise they are served from where they lie
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
@@ -283,7 +284,13 @@ CACHES = {
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+
+def broker_url(redis_url: str) -> str:
+    """Celery writes the address of a unix socket in another way than everybody else."""
+    return redis_url.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+
+
+CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
