@@ -1,0 +1,1 @@
+"""Reading networks and customers from files: every format fills one staging, and one path leads from there."""

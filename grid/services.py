@@ -1,0 +1,162 @@
+"""Changes of the network: imports from files, kept by their audit record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from django.db import connection, transaction
+from django.utils import timezone
+
+from grid.forest import revision_raise
+from grid.importers import cim, csv, dss
+from grid.importers.changes import Changes, changes_apply, changes_find, edges_stage
+from grid.importers.checks import check_all
+from grid.importers.names import contacts_stage, initials_stage
+from grid.importers.staging import ERRORS_KEPT, ImportRefused, Problem, Staging
+from grid.models import GridImport
+
+Progress = Callable[[int, str], None]
+
+READERS = {"csv": csv.read, "cim": cim.read, "dss": dss.read}
+_ENDINGS = {".csv": "csv", ".xml": "cim", ".gz": "cim", ".dss": "dss"}
+
+
+def format_guess(file_names: Sequence[str]) -> str | None:
+    """The format that all endings agree on."""
+    formats = {_ENDINGS.get(Path(name).suffix.lower()) for name in file_names}
+    return formats.pop() if len(formats) == 1 else None
+
+
+def import_create(
+    *, file_names: Sequence[str], source_format: str, by: str, source: str = "", branch_code: str = "", is_dry_run: bool = False
+) -> GridImport:
+    """Note that somebody wants to import files."""
+    return GridImport.objects.create(
+        file_names=list(file_names),
+        source_format=source_format,
+        source=source,
+        branch_code=branch_code,
+        is_dry_run=is_dry_run,
+        actor=by,
+    )
+
+
+def import_run(*, grid_import: GridImport, paths: Sequence[Path], apply: bool) -> Changes | None:
+    """Read files, show what they would change, and change it if wanted: all or nothing.
+
+    What went wrong stands in the record's ``errors``; the answer is then nothing.
+    """
+    grid_import.status = GridImport.Status.APPLYING if apply else GridImport.Status.READING
+    grid_import.errors, grid_import.warnings = [], []
+    grid_import.save(update_fields=["status", "errors", "warnings"])
+    try:
+        with _progress_of(grid_import) as progress, transaction.atomic():
+            return _import_in_transaction(grid_import, paths, apply=apply, progress=progress)
+    except ImportRefused as refused:
+        _finish(grid_import, GridImport.Status.FAILED, errors=refused.problems)
+    except Exception as broken:
+        _finish(grid_import, GridImport.Status.FAILED, errors=[Problem("bad_file", value=type(broken).__name__)])
+        raise
+    return None
+
+
+def _import_in_transaction(
+    grid_import: GridImport, paths: Sequence[Path], *, apply: bool, progress: Progress
+) -> Changes:
+    bulk_session()
+    staging = Staging(source=grid_import.source, branch_code=grid_import.branch_code, progress=progress)
+    if apply:
+        revision_raise()  # one import at a time: the second waits here
+    staging.create()
+    READERS[grid_import.source_format](staging, list(zip(grid_import.file_names, paths, strict=True)))
+    return staged_import(grid_import, staging, apply=apply)
+
+
+def staged_import(grid_import: GridImport, staging: Staging, *, apply: bool) -> Changes:
+    """Check, compare and, if wanted, write what has been staged."""
+    staging.refuse_if_broken()
+    columns = staging.present.get("customers", set())
+    if columns:
+        contacts_stage(has_phone="phone" in columns, has_email="email" in columns)
+        if "initials" in columns or "name" in columns:
+            initials_stage()
+            columns.add("initials")
+    edges_stage(staging)
+    staging.progress(38, "checking")
+    check_all(staging)
+    staging.refuse_if_broken()
+    staging.progress(44, "comparing")
+    changes = changes_find(staging)
+    grid_import.source = staging.source
+    if apply and not changes.is_empty():
+        changes_apply(staging, changes)
+    status = GridImport.Status.DONE if apply else GridImport.Status.PREVIEW
+    _finish(grid_import, status, changes=changes, warnings=staging.warnings)
+    return changes
+
+
+def import_discard(*, grid_import: GridImport) -> None:
+    """Somebody looked at the preview and does not want it."""
+    GridImport.objects.filter(pk=grid_import.pk, status=GridImport.Status.PREVIEW).update(
+        status=GridImport.Status.DISCARDED, finished_at=timezone.now()
+    )
+    grid_import.refresh_from_db()
+
+
+def bulk_session() -> None:
+    """What a transaction over millions of rows may take, for this transaction only."""
+    with connection.cursor() as db:
+        db.execute(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
+            "SET LOCAL lock_timeout = '60s'; SET LOCAL work_mem = '256MB'; SET LOCAL temp_buffers = '64MB';"
+            "SET LOCAL synchronous_commit = off"
+        )
+
+
+def _finish(
+    grid_import: GridImport,
+    status: GridImport.Status,
+    *,
+    changes: Changes | None = None,
+    errors: Sequence[Problem] = (),
+    warnings: Sequence[Problem] = (),
+) -> None:
+    grid_import.status = status
+    grid_import.progress = 100
+    grid_import.stage = ""
+    grid_import.counts = changes.counts if changes else {}
+    grid_import.sample = changes.samples if changes else {}
+    grid_import.errors = [problem.as_dict() for problem in errors[:ERRORS_KEPT]]
+    grid_import.warnings = [problem.as_dict() for problem in warnings[:ERRORS_KEPT]]
+    grid_import.finished_at = None if status == GridImport.Status.PREVIEW else timezone.now()
+    grid_import.save(
+        update_fields=[
+            "status", "progress", "stage", "counts", "sample", "errors", "warnings", "finished_at", "source",
+        ]
+    )  # fmt: skip
+
+
+@contextmanager
+def _progress_of(grid_import: GridImport) -> Iterator[Progress]:
+    """Progress is told on a connection of its own: the import's transaction shows nothing before its end."""
+    side = psycopg2.connect(**{k: v for k, v in connection.get_connection_params().items() if k != "cursor_factory"})
+    side.autocommit = True
+    last = [-1]
+
+    def tell(percent: int, stage: str) -> None:
+        if percent <= last[0]:
+            return
+        last[0] = percent
+        with side.cursor() as db:
+            db.execute(
+                f"UPDATE {GridImport._meta.db_table} SET progress = %s, stage = %s WHERE id = %s",  # noqa: S608
+                [percent, stage, grid_import.pk],
+            )
+
+    try:
+        yield tell
+    finally:
+        side.close()
