@@ -29,11 +29,13 @@ PERMISSIONS: Final = frozenset(
 
 
 class RoleBackend(BaseBackend):
-    def has_perm(self, user_obj: object, perm: str, obj: Model | None = None) -> bool:  # noqa: ARG002
+    def has_perm(self, user_obj: object, perm: str, obj: Model | None = None) -> bool:
         if not isinstance(user_obj, User) or not user_obj.is_active or perm not in PERMISSIONS:
             return False
         return actor_may(user_obj.as_actor(), "users.manage")
 
     def has_module_perms(self, user_obj: object, app_label: str) -> bool:
         apps = {perm.partition(".")[0] for perm in PERMISSIONS}
-        return isinstance(user_obj, User) and app_label in apps and self.has_perm(user_obj, f"{next(iter(PERMISSIONS))}")
+        return (
+            isinstance(user_obj, User) and app_label in apps and self.has_perm(user_obj, f"{next(iter(PERMISSIONS))}")
+        )

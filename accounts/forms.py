@@ -25,7 +25,9 @@ class ProfileForm(forms.ModelForm[User]):
         model = User
         fields = ("display_name", "language", "theme", "shortcuts_enabled")
         help_texts: ClassVar[dict[str, Any]] = {
-            "shortcuts_enabled": _("Single keys act only outside text fields. Switch them off if they get in your way."),
+            "shortcuts_enabled": _(
+                "Single keys act only outside text fields. Switch them off if they get in your way."
+            ),
         }
 
 
@@ -52,7 +54,11 @@ class ClientForm(forms.ModelForm[User]):
 class RoleForm(ScopedFormMixin, forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=[c for c in Role.choices if c[0] != Role.SERVICE])
     branch = ScopedModelChoiceField(
-        Branch.objects.all(), capability="users.manage", label=_("Branch"), required=False, empty_label=_("all branches")
+        Branch.objects.all(),
+        capability="users.manage",
+        label=_("Branch"),
+        required=False,
+        empty_label=_("all branches"),
     )
     valid_from = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}), help_text=_("Empty: now.")
@@ -78,7 +84,11 @@ class TokenForm(ScopedFormMixin, forms.Form):
         label=_("Scopes"), choices=[(s, s) for s in SCOPES], widget=forms.CheckboxSelectMultiple
     )
     branch = ScopedModelChoiceField(
-        Branch.objects.all(), capability="users.manage", label=_("Branch"), required=False, empty_label=_("all branches")
+        Branch.objects.all(),
+        capability="users.manage",
+        label=_("Branch"),
+        required=False,
+        empty_label=_("all branches"),
     )
     addresses = forms.CharField(
         label=_("Allowed addresses"),

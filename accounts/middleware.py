@@ -115,7 +115,13 @@ class SecondFactorMiddleware:
         if not request.user.is_authenticated or request.session.get(self.session_key):
             return False
         match = request.path
-        free = (reverse("mfa_index"), reverse("account_logout"), reverse("account_reauthenticate"), "/i18n/", "/static/")
+        free = (
+            reverse("mfa_index"),
+            reverse("account_logout"),
+            reverse("account_reauthenticate"),
+            "/i18n/",
+            "/static/",
+        )
         if match.startswith(free):
             return False
         required = actor_of(request).has_role(*cast("list[str]", settings.MFA_REQUIRED_ROLES))

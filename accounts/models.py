@@ -41,7 +41,7 @@ class Theme(models.TextChoices):
     DARK = "dark", _("dark")
 
 
-@pghistory.track(exclude=["password", "last_login", "session_epoch"])  # type: ignore[untyped-decorator]
+@pghistory.track(exclude=["password", "last_login", "session_epoch"])
 class User(AbstractUser):
     """A person, or a machine client with tokens instead of a password."""
 
@@ -97,7 +97,7 @@ class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):
         return self.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=moment), valid_from__lte=moment)
 
 
-@pghistory.track()  # type: ignore[untyped-decorator]
+@pghistory.track()
 class RoleGrant(models.Model):
     """One role of one user over a subtree of branches (or all of them), from a moment until another."""
 

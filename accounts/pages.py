@@ -60,7 +60,8 @@ def day(value: datetime | None) -> str:
     local = timezone.localtime(value)
     is_this_year = local.year == timezone.localdate().year
     if (get_language() or "").startswith("zh"):
-        return f"{'' if is_this_year else f'{local.year}年'}{local.month}月{local.day}日(周{_WEEKDAYS_ZH[local.weekday()]})"
+        year = "" if is_this_year else f"{local.year}年"
+        return f"{year}{local.month}月{local.day}日(周{_WEEKDAYS_ZH[local.weekday()]})"
     return f"{local:%a} {local.day} {local:%b}{'' if is_this_year else f' {local.year}'}"
 
 

@@ -129,7 +129,14 @@ def sections_of(pack: RulePack) -> list[Section]:
         Section(
             SECTIONS[name],
             [
-                Row(LABELS[r.path], text_of(r.value), r.value.citation, r.value.effective, r.value.verified, r.value.note)
+                Row(
+                    LABELS[r.path],
+                    text_of(r.value),
+                    r.value.citation,
+                    r.value.effective,
+                    r.value.verified,
+                    r.value.note,
+                )
                 for r in rules
             ],
         )
@@ -145,9 +152,9 @@ def text_of(rule: s.Cited) -> str:
         case s.Flag():
             return _t("yes") if rule.value else _t("no")
         case s.DailyWindow():
-            return f"{rule.value.begins:%H:%M}–{rule.value.ends:%H:%M}"  # noqa: RUF001
+            return f"{rule.value.begins:%H:%M}–{rule.value.ends:%H:%M}"
         case s.Season():
-            return f"{rule.value.first} – {rule.value.final}"  # noqa: RUF001
+            return f"{rule.value.first} – {rule.value.final}"
         case s.Limit():
             return f"{'≤' if rule.comparator == '<=' else '<'} {_minutes(rule.value)}"
         case s.CountInWindow():

@@ -16,12 +16,11 @@ def token_by_key(key: str) -> ServiceToken | None:
     """The living token with this key, of a client that is still active."""
     if not key:
         return None
-    token = (
+    return (
         ServiceToken.objects.select_related("user", "branch")
         .filter(digest=hash_token(key), revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
         .first()
     )
-    return token
 
 
 def users_visible_to(actor: Actor) -> QuerySet[User]:

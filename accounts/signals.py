@@ -20,16 +20,16 @@ def connect() -> None:
     user_locked_out.connect(_locked_out, dispatch_uid="accounts.locked_out")
 
 
-def _logged_in(sender: object, request: HttpRequest | None, user: User, **_kw: Any) -> None:  # noqa: ARG001
+def _logged_in(sender: object, request: HttpRequest | None, user: User, **_kw: Any) -> None:
     access_record(actor=user.as_actor(), verb=AccessVerb.LOGIN, request=request)
 
 
-def _logged_out(sender: object, request: HttpRequest | None, user: User | None, **_kw: Any) -> None:  # noqa: ARG001
+def _logged_out(sender: object, request: HttpRequest | None, user: User | None, **_kw: Any) -> None:
     if user is not None:
         access_record(actor=user.as_actor(), verb=AccessVerb.LOGOUT, request=request)
 
 
-def _login_failed(sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **_kw: Any) -> None:  # noqa: ARG001
+def _login_failed(sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **_kw: Any) -> None:
     access_record(
         actor=_stranger(credentials.get("username")),
         verb=AccessVerb.LOGIN_FAILED,
@@ -38,10 +38,8 @@ def _login_failed(sender: object, credentials: dict[str, Any], request: HttpRequ
     )
 
 
-def _locked_out(sender: object, request: HttpRequest | None, username: str | None, **_kw: Any) -> None:  # noqa: ARG001
-    access_record(
-        actor=_stranger(username), verb=AccessVerb.LOCKED_OUT, outcome=AccessOutcome.REFUSED, request=request
-    )
+def _locked_out(sender: object, request: HttpRequest | None, username: str | None, **_kw: Any) -> None:
+    access_record(actor=_stranger(username), verb=AccessVerb.LOCKED_OUT, outcome=AccessOutcome.REFUSED, request=request)
 
 
 def _stranger(username: object) -> Actor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import standards
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -18,14 +17,16 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+import standards
 from accounts import selectors, services
+from accounts.actor import Actor
 from accounts.adapters import language_remember
 from accounts.forms import ClientForm, ProfileForm, RoleForm, TokenForm, UserEditForm, UserForm
 from accounts.models import AccessVerb, RoleGrant, ServiceToken, User
 from accounts.policies import may_manage_users, require
 from accounts.requests import actor_of
 from accounts.rules import sections_of
-from standards.errors import DomainError, NotFound
+from standards.errors import DomainError, Forbidden, NotFound
 
 PAGE = 50
 
@@ -33,6 +34,12 @@ PAGE = 50
 def form_refused(form: Form | ModelForm[Any], error: DomainError) -> None:
     """A refusal of a service beside the field it speaks of."""
     form.add_error(error.field if error.field in form.fields else None, str(error))
+
+
+def _me(actor: Actor) -> User:
+    if actor.user_id is None:
+        raise Forbidden()
+    return User.objects.get(pk=actor.user_id)
 
 
 def wrong(form: Form | ModelForm[Any]) -> int:
@@ -43,7 +50,7 @@ def wrong(form: Form | ModelForm[Any]) -> int:
 def profile(request: HttpRequest) -> HttpResponse:
     """A person's own settings."""
     actor = actor_of(request)
-    user = User.objects.get(pk=actor.user_id)
+    user = _me(actor)
     form = ProfileForm(request.POST or None, instance=user)
     if request.method == "POST" and form.is_valid():
         services.profile_update(actor=actor, user=user, **form.cleaned_data)
@@ -218,7 +225,7 @@ def token_new(request: HttpRequest, pk: int) -> HttpResponse:
                 scopes=facts["scopes"],
                 branch=facts["branch"],
                 addresses=facts["addresses"],
-                owner=User.objects.get(pk=actor.user_id),
+                owner=_me(actor),
                 expires_at=timezone.now() + timedelta(days=facts["days"]),
             )
         except DomainError as refused:

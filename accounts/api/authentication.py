@@ -34,7 +34,7 @@ class ServiceTokenAuthentication(BaseAuthentication):
         services.token_touch(token=token)
         return token.user, token
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+    def authenticate_header(self, request: Request) -> str:
         return 'Token realm="api"'
 
 
@@ -50,7 +50,7 @@ class ServiceTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
     target_class = ServiceTokenAuthentication
     name = "serviceToken"
 
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:  # noqa: ARG002
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {
             "type": "apiKey",
             "in": "header",

@@ -87,9 +87,7 @@ def _claim(request: Request, key: str) -> tuple[IdempotencyKey, bool]:
         raise KeyUnreadable(field=HEADER)
     actor = actor_of(request)
     asked = {"method": request.method or "", "path": request.path[:255], "body_hash": _body_hash(request)}
-    row, created = IdempotencyKey.objects.get_or_create(
-        client=f"{actor.kind}:{actor.user_id}", key=key, defaults=asked
-    )
+    row, created = IdempotencyKey.objects.get_or_create(client=f"{actor.kind}:{actor.user_id}", key=key, defaults=asked)
     if created:
         return row, True
     if any(getattr(row, name) != value for name, value in asked.items()):

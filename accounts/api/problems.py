@@ -75,7 +75,8 @@ def _answer(error: Exception, request: Any) -> Response:
     if isinstance(error, OperationalError):
         logger.warning("the database did not answer: %s", error)
         return _with_headers(
-            problem(status=503, code="busy", detail=_("The system is busy. Try again in a moment.")), {"Retry-After": "3"}
+            problem(status=503, code="busy", detail=_("The system is busy. Try again in a moment.")),
+            {"Retry-After": "3"},
         )
     logger.error("an API view failed", exc_info=error)
     got_request_exception.send(sender=None, request=request)

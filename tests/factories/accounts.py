@@ -11,7 +11,7 @@ from accounts.actor import Actor
 from accounts.models import RoleGrant, ServiceToken, User
 from grid.models import Branch
 
-PASSWORD = "correct-horse-7"  # noqa: S105
+PASSWORD = "correct-horse-7"
 
 
 def user_with(role: str | None, branch: Branch | None = None, *, username: str = "", **kw: Any) -> User:
@@ -22,9 +22,7 @@ def user_with(role: str | None, branch: Branch | None = None, *, username: str =
         user.set_password(PASSWORD)
         user.save(update_fields=["password"])
     if role is not None and not user.role_grants.filter(role=role, branch=branch).exists():
-        RoleGrant.objects.create(
-            user=user, role=role, branch=branch, valid_from=timezone.now() - timedelta(days=1)
-        )
+        RoleGrant.objects.create(user=user, role=role, branch=branch, valid_from=timezone.now() - timedelta(days=1))
     return user
 
 
