@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
-from grid.models import Branch, ElementKind, GridElement, GridRevision, GridTie, ServicePoint
+from grid.models import Branch, Customer, ElementKind, GridElement, GridRevision, GridTie, ServicePoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -265,3 +265,47 @@ def copy_columns(table: str, columns: list[Ints]) -> None:
         for start in range(0, len(block), 100_000):
             lines = "\n".join("\t".join(map(str, row)) for row in block[start : start + 100_000].tolist())
             db.copy_expert(f"COPY {table} FROM STDIN", io.StringIO(lines + "\n"))
+
+
+# --- proving it -------------------------------------------------------------------------------------
+
+_WRONG_SQL = """
+WITH own AS (
+    SELECT e.id, count(s.id) AS c, count(s.id) FILTER (WHERE k.importance <> 'normal') AS k,
+           coalesce(sum(round(s.average_kw * 1000)), 0) AS w
+    FROM {element} e LEFT JOIN {point} s ON s.element_id = e.id LEFT JOIN {customer} k ON k.id = s.customer_id
+    GROUP BY e.id
+), place AS (
+    SELECT e.pos, sum(own.c) OVER w AS c, sum(own.k) OVER w AS k, sum(own.w) OVER w AS w
+    FROM {element} e JOIN own USING (id) WINDOW w AS (ORDER BY e.pos)
+), kept AS (
+    SELECT e.*, own.c AS oc, own.k AS ok, own.w AS ow,
+           high.c - coalesce(low.c, 0) AS c, high.k - coalesce(low.k, 0) AS k, high.w - coalesce(low.w, 0) AS w
+    FROM {element} e JOIN own USING (id) JOIN place high ON high.pos = e.last LEFT JOIN place low ON low.pos = e.pos - 1
+)
+SELECT code, 'own totals' FROM kept
+WHERE (own_customers, own_critical, round(own_load_kw * 1000)) IS DISTINCT FROM (oc, ok, ow)
+UNION ALL
+SELECT code, 'totals below' FROM kept
+WHERE (customers, critical_customers, round(load_kw * 1000)) IS DISTINCT FROM (c, k, w)
+UNION ALL
+SELECT c.code, 'outside its parent' FROM {element} c JOIN {element} p ON p.id = c.parent_id
+WHERE NOT (c.pos > p.pos AND c.last <= p.last)
+UNION ALL
+SELECT e.code, 'no place of its own' FROM {element} e
+LEFT JOIN place high ON high.pos = e.last WHERE e.pos < 1 OR e.last < e.pos OR high.pos IS NULL
+UNION ALL
+SELECT min(e.code), 'place taken twice' FROM {element} e GROUP BY e.pos HAVING count(*) > 1
+ORDER BY 1, 2
+"""
+
+
+def totals_wrong() -> list[tuple[str, str]]:
+    """Elements whose kept figures differ from what the service points and parents say: none, normally."""
+    with connection.cursor() as db:
+        db.execute(
+            _WRONG_SQL.format(
+                element=GridElement._meta.db_table, point=ServicePoint._meta.db_table, customer=Customer._meta.db_table
+            )
+        )
+        return [(code, what) for code, what in db.fetchall()]
