@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import phonenumbers
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, When
 from django.db.models.functions import Length
 
 from accounts.actor import Actor
@@ -141,12 +142,10 @@ def reports_visible_to(actor: Actor) -> QuerySet[TroubleReport]:
 
 def crews_for(outage: Outage) -> list[Crew]:
     """Crews that could be sent, those of the outage's own branch and with the least on their hands first."""
-    crews = (
-        Crew.objects.filter(is_active=True)
-        .select_related("branch")
-        .annotate(busy=Count("assignments", filter=~Q(assignments__state__in=[CrewState.RELEASED, CrewState.AWAITING])))
-    )
-    return sorted(crews, key=lambda crew: (crew.branch_id != outage.branch_id, crew.busy, crew.code))
+    busy = Count("assignments", filter=~Q(assignments__state__in=[CrewState.RELEASED, CrewState.AWAITING]))
+    near = Case(When(branch=outage.branch_id, then=0), default=1)
+    crews = Crew.objects.filter(is_active=True).select_related("branch").annotate(busy=busy, near=near)
+    return list(crews.order_by("near", "busy", "code"))
 
 
 # --- what a report joins ----------------------------------------------------------------------------
@@ -229,10 +228,11 @@ def outages_lately(spots: Sequence[Spot], *, at: datetime, window: timedelta = R
 def _by_spot(sql: str, spots: Sequence[Spot], **params: datetime) -> dict[Spot, int]:
     if not spots:
         return {}
-    arrays: dict[str, list[int | None]] = {
-        "elements": [s.element_id for s in spots],
-        "points": [s.service_point_id for s in spots],
+    asked: dict[str, Any] = {
+        "elements": [spot.element_id for spot in spots],
+        "points": [spot.service_point_id for spot in spots],
+        **params,
     }
     with connection.cursor() as db:
-        db.execute(sql, arrays | params)
+        db.execute(sql, asked)
         return {spots[n - 1]: outage_id for n, outage_id in db.fetchall()}
