@@ -194,7 +194,8 @@ SELECT %(notice)s, min(id), max(id), false FROM (
     WHERE outage_id = %(outage)s AND actual IS NOT NULL AND upper(actual) IS NULL
 ) i GROUP BY piece ON CONFLICT DO NOTHING
 """
-_PLAN_TOLD: Final = with_states("""
+_PLAN_TOLD: Final = with_states(
+    """
 INSERT INTO notifications_noticechunk (notice_id, lo, hi, is_done)
 SELECT %(notice)s, min(customer_id), max(customer_id), false FROM (
     SELECT customer_id, (row_number() OVER (ORDER BY customer_id) - 1) / %(size)s AS piece FROM (
@@ -205,7 +206,9 @@ SELECT %(notice)s, min(customer_id), max(customer_id), false FROM (
           AND (d.state = ANY(%(told)s) OR d.state = :MERGED)
     ) told
 ) numbered GROUP BY piece ON CONFLICT DO NOTHING
-""").format(family=_FAMILY)
+""",
+    family=_FAMILY,
+)
 
 # somebody holds a message of an earlier notice and may be past the last look at whether it is true: whether that
 # customer was told is known in a moment

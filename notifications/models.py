@@ -87,8 +87,10 @@ TOLD_STATES = (
 )
 
 
-def with_states(sql: str) -> str:
-    """SQL in which ``:PENDING`` and ``:LIFE_SUPPORT`` stand for the numbers of states and lanes."""
+def with_states(sql: str, **parts: str) -> str:
+    """SQL in which ``:PENDING`` and ``:LIFE_SUPPORT`` stand for the numbers of states and lanes, ``{part}`` for SQL."""
+    for name, part in parts.items():
+        sql = sql.replace(f"{{{name}}}", part)
     numbers = {**DeliveryState.__members__, "LIFE_SUPPORT": Lane.LIFE_SUPPORT}
     return re.sub(r"(?<!:):([A-Z_]+)\b", lambda match: str(int(numbers[match[1]])), sql)
 
@@ -122,6 +124,7 @@ class Notice(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     branch_lookup = "outage__branch"
+    read_capability = "delivery.read"
 
     class Meta:
         verbose_name = _("notice")
@@ -220,7 +223,6 @@ class Receipt(models.Model):
     status = models.CharField(max_length=64)
     occurred_at = models.DateTimeField(null=True, blank=True)
     received_at = models.DateTimeField(db_default=Now())
-    raw = models.JSONField(default=dict)
     applied_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -44,10 +44,6 @@ class Migration(migrations.Migration):
                 ('channel', models.CharField(choices=[('sms', 'text message'), ('email', 'e-mail')], max_length=8, verbose_name='channel')),
                 ('rate', models.FloatField(default=50.0, verbose_name='messages a second')),
                 ('burst', models.FloatField(default=200.0, verbose_name='burst')),
-                ('batch_max', models.PositiveSmallIntegerField(default=1, verbose_name='messages a call')),
-                ('idempotency_ttl', models.DurationField(blank=True, null=True, verbose_name='life of a message key')),
-                ('supports_lookup', models.BooleanField(default=False)),
-                ('daily_cap', models.IntegerField(blank=True, null=True, verbose_name='messages a day')),
                 ('circuit_open_until', models.DateTimeField(blank=True, null=True, verbose_name='not used until')),
                 ('circuit_reason', models.CharField(blank=True, max_length=200, verbose_name='because of')),
             ],
@@ -150,7 +146,6 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(max_length=64)),
                 ('occurred_at', models.DateTimeField(blank=True, null=True)),
                 ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('raw', models.JSONField(default=dict)),
                 ('applied_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={

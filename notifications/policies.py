@@ -1,0 +1,28 @@
+"""Who may see what was said to whom, and stop it. Pages, API and services ask here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accounts.policies import actor_may
+from standards.errors import Forbidden
+
+if TYPE_CHECKING:
+    from accounts.actor import Actor
+    from outages.models import Outage
+
+
+def may_read_deliveries(*, actor: Actor, outage: Outage) -> bool:
+    return actor_may(actor, "delivery.read", outage.branch.pos)
+
+
+def require_read_deliveries(*, actor: Actor, outage: Outage) -> None:
+    """Raises ``Forbidden``."""
+    if not may_read_deliveries(actor=actor, outage=outage):
+        raise Forbidden()
+
+
+def require_pause(*, actor: Actor, outage: Outage) -> None:
+    """Raises ``Forbidden``."""
+    if not actor_may(actor, "notice.pause", outage.branch.pos):
+        raise Forbidden()
