@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -190,16 +190,13 @@ def by_attention(rows: Iterable[Thin], facts: dict[int, BoardFacts], *, now: dat
 def rows_of(page: list[Thin], outages: QuerySet[Outage], facts: dict[int, BoardFacts], *, now: datetime) -> list[Row]:
     """The page's records whole, in the page's order."""
     records = outages.in_bulk([row.id for row in page])
-    return [
-        Row(
-            outage=records[row.id],
-            facts=facts.get(row.id, NOBODY),
-            priority=_priority(row, facts.get(row.id, NOBODY)),
-            is_overdue=row.is_overdue(now),
-        )
-        for row in page
-        if row.id in records
-    ]
+    return [_row(row, records[row.id], facts.get(row.id, NOBODY), now=now) for row in page if row.id in records]
+
+
+def _row(row: Thin, outage: Outage, facts: BoardFacts, *, now: datetime) -> Row:
+    if not row.is_under_way:
+        facts = replace(facts, unassigned_since=None)  # nobody needs to be sent any more
+    return Row(outage=outage, facts=facts, priority=_priority(row, facts), is_overdue=row.is_overdue(now))
 
 
 def _priority(row: Thin, facts: BoardFacts) -> int:

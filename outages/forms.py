@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class NoteForm(forms.Form):
-    """A remark for the history. It is internal unless somebody says otherwise."""
+    """A remark for the history. Always internal: what customers read is written elsewhere, so the two never mix."""
 
-    text = forms.CharField(label=_("Note"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "data-key": "n"}))
-    is_public = forms.BooleanField(
-        label=_("Public: customers may read it"), required=False, help_text=_("Leave empty for an internal note.")
+    text = forms.CharField(
+        label=_("Internal note"),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2, "data-key": "n", "data-key-label": _("write a note")}),
     )

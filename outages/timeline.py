@@ -57,6 +57,8 @@ _SHOWN: Final = (
     "status", "etr", "etr_source", "etr_reason", "next_update_by", "planned_start", "planned_end", "started_at",
     "restored_at", "level", "place", "cause_class", "cause_code", "cause_text", "customers_out", "critical_out",
 )  # fmt: skip
+# at the beginning the verb and the head of the page say these
+_SAID_ELSEWHERE: Final = ("status", "place", "level")
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _changes(event: OutageEvent) -> Iterable[Change]:
         if name not in event.after:
             continue
         before, after = event.before.get(name), event.after[name]
-        if before in (None, "") and after in (None, "", 0, "unknown"):
+        if before in (None, "") and (after in (None, "", 0, "unknown") or name in _SAID_ELSEWHERE):
             continue
         yield Change(_label(name), _value(name, before), _value(name, after))
     for name, value in event.after.items():

@@ -59,7 +59,7 @@ def board_page(request: HttpRequest) -> HttpResponse:
         "view": view if view in VIEWS else "list",
         "is_kiosk": request.GET.get("kiosk") == "1",
     }
-    return page_or_fragment(request, "outages/board.html", "outages/partials/_board_live.html", context)
+    return page_or_fragment(request, "outages/board.html", "outages/partials/_board_fragment.html", context)
 
 
 def _board(request: HttpRequest, actor: Actor) -> dict[str, Any]:

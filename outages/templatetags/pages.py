@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -17,8 +17,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext_lazy, ngettext
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.actor import Actor
 from accounts.pages import day, moment, span
@@ -40,14 +39,20 @@ class NavItem:
     is_current: bool = False
 
 
-_NAVIGATION: Final = (
+_ROOMS: Final = (
     NavItem("/console/", gettext_lazy("Console"), "call.log", "c"),
     NavItem("/board/", gettext_lazy("Board"), "outage.read", "b"),
     NavItem("/faults/", gettext_lazy("Dispatch"), "outage.write", "d"),
     NavItem("/planned/", gettext_lazy("Plans"), "plan.submit", "p"),
     NavItem("/shedding/", gettext_lazy("Shedding"), "shedding.write", "s"),
     NavItem("/notifications/", gettext_lazy("Notices"), "delivery.read", "n"),
-    NavItem("/grid/imports/", gettext_lazy("Network"), "grid.import"),
+    NavItem("/console/callbacks/", gettext_lazy("Callbacks"), "call.log"),
+)
+_OFFICES: Final = (
+    NavItem("/grid/imports/", gettext_lazy("Network imports"), "grid.import"),
+    NavItem("/accounts/users/", gettext_lazy("People and roles"), "users.read"),
+    NavItem("/accounts/rules/", gettext_lazy("Rules and their sources"), "rules.read"),
+    NavItem("/accounts/access-log/", gettext_lazy("Who looked at what"), "audit.read"),
     NavItem("/admin/", gettext_lazy("Administration"), "users.manage"),
 )
 
@@ -69,15 +74,25 @@ def _actor_of(context: Context) -> Actor | None:
 
 
 @register.simple_tag(takes_context=True)
-def navigation(context: Context) -> list[NavItem]:
+def rooms(context: Context) -> list[NavItem]:
     """The rooms this person may enter; what somebody may not do is absent."""
+    return _open_to(context, _ROOMS)
+
+
+@register.simple_tag(takes_context=True)
+def offices(context: Context) -> list[NavItem]:
+    """What is needed now and then: under the person's name."""
+    return _open_to(context, _OFFICES)
+
+
+def _open_to(context: Context, items: tuple[NavItem, ...]) -> list[NavItem]:
     actor = _actor_of(context)
     if actor is None:
         return []
-    here = context["request"].path
+    here = max((item.path for item in items if context["request"].path.startswith(item.path)), key=len, default="")
     return [
-        NavItem(item.path, item.label, item.capability, item.key, here.startswith(item.path))
-        for item in _NAVIGATION
+        replace(item, is_current=item.path == here)
+        for item in items
         if actor_may(actor, item.capability) and _is_served(item.path)
     ]
 
@@ -113,7 +128,7 @@ def preference(context: Context, name: str, default: str = "") -> str:
 
 # a kind names its shape by the character; it is drawn, because many computers lack these characters
 _GLYPHS: Final = {"▲": "p1", "◆": "p2", "●": "p3", "◷": "planned", "▤": "shedding", "✂": "cutoff", "✓": "restored"}
-_TONES: Final = {"info": "blue", "shedding": "violet", "fault": "red", "planned": "blue", "cutoff": "quiet"}
+_TONES: Final = {"info": "blue", "shedding": "violet", "p1": "ink"}
 
 
 @register.simple_tag
@@ -201,7 +216,8 @@ def machine_time(value: datetime | None) -> str:
 
 @register.simple_tag
 def now_machine() -> str:
-    return timezone.now().isoformat(timespec="seconds")
+    """The server's clock in the site's zone: the page's own clock follows it."""
+    return timezone.localtime().isoformat(timespec="seconds")
 
 
 @register.filter

@@ -22,6 +22,14 @@ function outline(cell) {
   window.setTimeout(() => cell.classList.remove("is-changed"), CHANGED_FOR);
 }
 
+/** Figures outside the list that the same answer brings. */
+function patchParts(next) {
+  for (const part of document.querySelectorAll("[data-patch][id]")) {
+    const fresh = next.getElementById(part.id);
+    if (fresh && !part.contains(document.activeElement)) part.innerHTML = fresh.innerHTML;
+  }
+}
+
 /** Put new cell contents into the rows that stay; returns how many rows still wait. */
 function patch(region, next) {
   const now = rowsOf(region);
@@ -38,10 +46,7 @@ function patch(region, next) {
       if (said && !("quiet" in cell.dataset)) outline(cell);
     });
   }
-  for (const part of region.querySelectorAll("[data-patch][id]")) {
-    const fresh = next.getElementById(part.id);
-    if (fresh && !part.contains(document.activeElement)) part.innerHTML = fresh.innerHTML;
-  }
+  patchParts(next);
   const nowIds = now.map((row) => row.id);
   const laterIds = later.map((row) => row.id);
   const added = laterIds.filter((id) => !nowIds.includes(id)).length;
@@ -71,8 +76,10 @@ function apply(region) {
   const waiting = held.get(region);
   if (!waiting) return;
   held.delete(region);
-  const fresh = parse(waiting.html).getElementById(region.id);
+  const next = parse(waiting.html);
+  const fresh = next.getElementById(region.id);
   if (!fresh) return;
+  patchParts(next);
   const focused = document.activeElement && document.activeElement.closest("[data-row][id]");
   const keep = focused && region.contains(focused) ? focused.id : "";
   region.replaceWith(fresh);
