@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from grid.forest import revision_raise
-from grid.importers import cim, csv, dss
+from grid.importers import cim, csv, dss, generated
 from grid.importers.changes import Changes, changes_apply, changes_find, edges_stage
 from grid.importers.checks import check_all
 from grid.importers.names import contacts_stage, initials_stage
@@ -96,6 +96,20 @@ def staged_import(grid_import: GridImport, staging: Staging, *, apply: bool) -> 
     status = GridImport.Status.DONE if apply else GridImport.Status.PREVIEW
     _finish(grid_import, status, changes=changes, warnings=staging.warnings)
     return changes
+
+
+def grid_generate(*, service_points: int, seed: int, prefix: str, by: str) -> Changes:
+    """Make a city of so many service points, or turn the one of this prefix into it."""
+    grid_import = import_create(
+        file_names=[f"{service_points} / {seed}"], source_format="made", by=by, source=f"generated:{prefix}"
+    )
+    with _progress_of(grid_import) as progress, transaction.atomic():
+        bulk_session()
+        revision_raise()
+        staging = Staging(source=grid_import.source, progress=progress)
+        staging.create()
+        generated.stage(staging, service_points=service_points, seed=seed, prefix=prefix)
+        return staged_import(grid_import, staging, apply=True)
 
 
 def import_discard(*, grid_import: GridImport) -> None:

@@ -130,7 +130,7 @@ class Staging:
 
     def copy_csv(self, table: str, *, file: str, columns: Sequence[str], stream: IO[bytes], encoding: str) -> None:
         """COPY a CSV stream without its first row, as it is; a broken row becomes a problem of that row."""
-        self._begin(table, file, columns)
+        self.begin(table, file, columns)
         sql = (
             f"COPY raw_{table} ({', '.join(columns)}) FROM STDIN"
             f" (FORMAT csv, NULL E'\\x02', ENCODING '{encoding}')"
@@ -146,15 +146,13 @@ class Staging:
 
     def copy_rows(self, table: str, *, file: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """COPY rows made by a reader."""
-        self._begin(table, file, columns)
+        self.begin(table, file, columns)
         copy_rows(f"raw_{table}", columns, rows)
 
-    def copy_text(self, table: str, *, file: str, columns: Sequence[str], chunks: Iterable[str]) -> None:
-        """COPY ready-made tab-separated text."""
-        self._begin(table, file, columns)
+    def copy_chunk(self, table: str, columns: Sequence[str], text: str) -> None:
+        """COPY ready-made tab-separated text; ``begin`` comes first."""
         with connection.cursor() as db:
-            for chunk in chunks:
-                db.copy_expert(f"COPY raw_{table} ({', '.join(columns)}) FROM STDIN", io.StringIO(chunk))
+            db.copy_expert(f"COPY raw_{table} ({', '.join(columns)}) FROM STDIN", io.StringIO(text))
 
     def locate(self, table: str, row: int) -> tuple[str, int]:
         """The file and its own row number of a staged row."""
@@ -164,7 +162,8 @@ class Staging:
                 file, first = name, first_row
         return file, row - first + 2  # the first row of a file is its heading
 
-    def _begin(self, table: str, file: str, columns: Sequence[str]) -> None:
+    def begin(self, table: str, file: str, columns: Sequence[str]) -> None:
+        """Rows of another file, with these columns, come next."""
         with connection.cursor() as db:
             db.execute(f"SELECT coalesce(max(row), 0) + 1 FROM raw_{table}")  # noqa: S608
             first_row = int(db.fetchone()[0])
