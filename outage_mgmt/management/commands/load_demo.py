@@ -205,7 +205,8 @@ class Demo:
         )  # fmt: skip
         begun = self.open(
             "planned", "schedule", self.transformer(60), planned_start=self.ago(hours=1),
-            planned_end=self.ahead(hours=4), public_reason_zh="更换变压器", public_reason_en="a transformer replacement",
+            planned_end=self.ahead(hours=4), public_reason_zh="更换变压器",
+            public_reason_en="a transformer replacement",
         )  # fmt: skip
         record.outage_start(outage_id=begun.pk, actor=self.dispatcher, started_at=self.ago(minutes=55))
 
