@@ -25,8 +25,21 @@ class Turn:
 
 
 TURNS: dict[str, Turn] = {
-    "route-events": Turn("notifications.tasks.route", 5.0, "Every five seconds, turn what happened into notices."),
+    "route": Turn("notifications.tasks.route", 5.0, "Every five seconds, turn what happened into notices."),
+    "fan-out": Turn("notifications.tasks.fan_out", 15.0, "Every quarter of a minute, go on with notices half planned."),
     "deliver": Turn("notifications.tasks.deliver_lane", 5.0, "Every five seconds, send what is owed and due."),
+    "reap": Turn("notifications.tasks.reap", 5.0, "Every five seconds, bring on what dead senders left behind."),
+    "open-days": Turn(
+        "notifications.tasks.open_days", crontab(minute="17"), "Every hour, see that the coming days have their tables."
+    ),
+    "forget-answers": Turn(
+        "accounts.tasks.idempotency_keys_forget",
+        crontab(hour="3", minute="10"),
+        "Every night, forget the stored answers to creates older than two days.",
+    ),
+    "clear-sessions": Turn(
+        "accounts.tasks.sessions_clear", crontab(hour="3", minute="20"), "Every night, delete logins that have run out."
+    ),
 }
 
 SCHEDULE = {name: turn.entry() for name, turn in TURNS.items()}

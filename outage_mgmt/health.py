@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django_prometheus import exports
@@ -46,6 +46,6 @@ class _Tables:
             if not cls.complete:
                 executor = MigrationExecutor(connection)
                 cls.complete = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except DatabaseError:
+        except Error:
             return ["database"]
         return [] if cls.complete else ["migrations"]

@@ -29,7 +29,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.asyncio.retry import Retry
@@ -162,7 +162,7 @@ class Hub:
             if not self.version:
                 self.version = await _in_thread(newest_version)
             version, topics = await _in_thread(topics_since, self.version)
-        except DatabaseError:
+        except Error:
             return  # the next turn, or the next message, will do
         if topics:
             self.version = version
@@ -214,7 +214,7 @@ async def serve(scope: Message, receive: Receive, send: Send, hub: Hub) -> None:
     if hub.closing:
         return await _refuse(send, 503)
     stream = await hub.join()
-    gone = asyncio.create_task(_until_disconnect(receive))
+    gone = asyncio.create_task(_until_disconnect(receive, stream))
     try:
         await send({"type": "http.response.start", "status": 200, "headers": SSE_HEADERS})
         await send(_body(await _greeting(headers.get(b"last-event-id", ""), hub)))
@@ -243,15 +243,16 @@ async def _greeting(last_event_id: str, hub: Hub) -> bytes:
     """How long to wait before coming back, whether updates are delayed, and what was missed."""
     chunk = f"retry: {RETRY_MS}\n".encode() + state_chunk(delayed=hub.delayed)
     if last_event_id.isdigit() and len(last_event_id) < 19:
-        with contextlib.suppress(DatabaseError):
+        with contextlib.suppress(Error):
             _version, topics = await _in_thread(topics_since, int(last_event_id))
             return chunk + live_chunk(topics)
     return chunk + f"id: {hub.version}\nevent: hello\ndata: {json.dumps({'v': hub.version})}\n\n".encode()
 
 
-async def _until_disconnect(receive: Receive) -> None:
+async def _until_disconnect(receive: Receive, stream: Stream) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    stream.put(None)  # whoever waits for news need not wait for the next ping
 
 
 async def _refuse(send: Send, status: int) -> None:
@@ -307,7 +308,12 @@ def close_on_signals(hub: Hub) -> None:
         signal.signal(signum, handle)
 
 
-# --- the fallback -----------------------------------------------------------------------------------
+# --- without a stream -----------------------------------------------------------------------------------
+
+
+def no_stream(request: HttpRequest) -> HttpResponse:
+    """``/live/`` where the site runs without ``asgi.py``: 204 tells a browser to stop asking, and it polls."""
+    return HttpResponse(status=204)
 
 
 def since(request: HttpRequest) -> HttpResponse:

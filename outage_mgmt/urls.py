@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("live/", live.no_stream, name="live"),
     path("live/since/", live.since, name="live-since"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
