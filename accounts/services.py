@@ -288,7 +288,7 @@ def role_end(*, actor: Actor, grant: RoleGrant) -> RoleGrant:
         raise OwnAccount()
     with transaction.atomic(), pghistory.context(actor=actor.name):
         _administrators_lock()
-        locked = RoleGrant.objects.select_for_update().select_related("user", "branch").get(pk=grant.pk)
+        locked = RoleGrant.objects.select_for_update(of=("self",)).select_related("user", "branch").get(pk=grant.pk)
         now = timezone.now()
         if locked.valid_to is not None and locked.valid_to <= now:
             return locked
