@@ -7,6 +7,7 @@ sent again without asking.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -14,15 +15,15 @@ import re
 import smtplib
 import ssl
 import sys
+import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -86,14 +87,45 @@ class Sender(Protocol):
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]: ...
 
+    def close(self) -> None: ...
+
+
+_open: dict[str, tuple[object, Sender]] = {}
+_opening: Final = threading.Lock()
+
+
+def _kept(channel: str, key: object, make: Callable[[], Sender]) -> Sender:
+    """One sender per channel and process, made anew when its configuration changes."""
+    with _opening:
+        known = _open.get(channel)
+        if known is not None and known[0] == key:
+            return known[1]
+        sender = make()
+        _open[channel] = (key, sender)
+    if known is not None:
+        known[1].close()
+    return sender
+
+
+def senders_close() -> None:
+    """Give back kept connections."""
+    with _opening:
+        for _key, sender in _open.values():
+            sender.close()
+        _open.clear()
+
+
+atexit.register(senders_close)
+
 
 def sender_for(channel: str) -> Sender | None:
     """The way out that is configured for a channel; without one nothing of it is sent."""
     if channel == Channel.EMAIL and settings.EMAIL_URL:
-        return _email_sender(settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL)
+        url, sender = settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL
+        return _kept(channel, (url, sender), lambda: EmailSender(url, sender))
     if channel == Channel.SMS and settings.SMS_GATEWAY:
         path = Path(settings.SMS_GATEWAY)
-        return _sms_sender(str(path), path.stat().st_mtime_ns)
+        return _kept(channel, (path, path.stat().st_mtime_ns), lambda: SmsSender(gateway_read(path)))
     return ConsoleSender(channel) if settings.DEBUG else None
 
 
@@ -121,6 +153,9 @@ class ConsoleSender:
         sys.stdout.flush()
         return [Outcome("accepted", provider_id=f"console:{message.client_ref}") for message in messages]
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
 
 def masked(address: str) -> str:
     """``138****5678``, ``w***@example.com``."""
@@ -129,11 +164,6 @@ def masked(address: str) -> str:
 
 
 # --- e-mail -----------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4)
-def _email_sender(url: str, sender: str) -> EmailSender:
-    return EmailSender(url, sender)
 
 
 class EmailSender:
@@ -189,6 +219,9 @@ class EmailSender:
             _leave(smtp)
         return outcomes
 
+    def close(self) -> None:
+        """A connection lives for one batch."""
+
     def _connect(self) -> smtplib.SMTP:
         context = ssl.create_default_context()
         smtp: smtplib.SMTP
@@ -199,6 +232,7 @@ class EmailSender:
         try:
             if self.scheme == "smtp+tls":
                 smtp.starttls(context=context)
+            smtp.ehlo_or_helo_if_needed()
             if self.user:
                 smtp.login(self.user, self.password)
         except (OSError, smtplib.SMTPException):
@@ -356,11 +390,6 @@ def _from_environment(match: re.Match[str]) -> str:
     return os.environ[match[1]]
 
 
-@lru_cache(maxsize=4)
-def _sms_sender(path: str, _changed: int) -> SmsSender:
-    return SmsSender(gateway_read(Path(path)))
-
-
 class SmsSender:
     """One HTTP call a message, several at once over kept connections."""
 
@@ -384,6 +413,9 @@ class SmsSender:
             return [self._send_one(messages[0], deadline)]
         with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(messages)))) as pool:
             return list(pool.map(lambda message: self._send_one(message, deadline), messages))
+
+    def close(self) -> None:
+        self._client.close()
 
     def _send_one(self, message: Message, deadline: float) -> Outcome:
         if time.monotonic() > deadline:

@@ -55,17 +55,12 @@ def route_events(*, limit: int = 500) -> tuple[int, int]:
                 pk__in={e.outage_id for e in events if e.verb in _ROUTES and e.kind != OutageKind.NON_PAYMENT}
             )
         }
-        written = (
-            [
-                notice
-                for event in events
-                if event.outage_id in outages
-                for notice in _ROUTES[event.verb](_Route(event, outages[event.outage_id]))
-            ]
-            if outages
-            else []
-        )
-        return len(events), len(written)
+        written = 0
+        for event in events:
+            route = _ROUTES.get(event.verb)
+            if route is not None and event.outage_id in outages:
+                written += len(route(_Route(event, outages[event.outage_id])))
+        return len(events), written
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from accounts.actor import Actor
 from grid.models import Branch
+from notifications import channels
 from outages.models import SystemState
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
@@ -36,7 +37,7 @@ def asha(city: SmallCity) -> Actor:
 
 
 @pytest.fixture
-def smtp(settings: SettingsWrapper) -> Iterator[SmtpServer]:
+def smtp(settings: Settings) -> Iterator[SmtpServer]:
     with smtp_server() as peer:
         settings.EMAIL_URL = peer.url
         settings.DEFAULT_FROM_EMAIL = "outages@example.org"
@@ -44,9 +45,10 @@ def smtp(settings: SettingsWrapper) -> Iterator[SmtpServer]:
 
 
 @pytest.fixture
-def sms(settings: SettingsWrapper, tmp_path: Path) -> Iterator[SmsGateway]:
+def sms(settings: Settings, tmp_path: Path) -> Iterator[SmsGateway]:
     with sms_gateway() as peer:
         path = tmp_path / "gateway.yaml"
         path.write_text(GATEWAY.format(url=peer.url), encoding="utf-8")
         settings.SMS_GATEWAY = str(path)
         yield peer
+        channels.senders_close()
