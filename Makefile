@@ -38,7 +38,7 @@ test-soak: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/lint-imports --no-logo
 	$(WITH_TEST_SERVERS) $(MAKE) --no-print-directory lint-with-servers
 

@@ -16,9 +16,9 @@ from django.conf import settings
 
 from outage_mgmt.wsgi import application as django_application
 
-_django = WSGIMiddleware(django_application, workers=settings.WEB_THREADS)  # first: it sets the apps up
+_django = WSGIMiddleware(django_application, workers=settings.WEB_THREADS)  # type: ignore[arg-type]
 
-from outage_mgmt import live  # noqa: E402
+from outage_mgmt import live  # noqa: E402  # the line above sets the apps up
 
 _hub = live.Hub()
 

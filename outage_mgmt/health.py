@@ -30,7 +30,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
             raise Http404
     elif request.META.get("REMOTE_ADDR") not in {"127.0.0.1", "::1"} or "X-Forwarded-For" in request.headers:
         raise Http404
-    return exports.ExportToDjangoView(request)
+    answer: HttpResponse = exports.ExportToDjangoView(request)
+    return answer
 
 
 class _Tables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from pytest_django import Settings
 
@@ -34,7 +35,7 @@ def test_without_a_database_the_process_lives_and_is_not_ready(
 @pytest.mark.django_db
 def test_a_site_that_lacks_tables_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health._Tables, "complete", False)
-    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda self, targets: ["something"])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda self, targets: ["something"])
 
     assert client.get("/readyz").json() == {"ready": False, "problems": ["migrations"]}
 
