@@ -189,14 +189,15 @@ def search(*, actor: Actor, query: str) -> Results:
     rows = _matches(_questions(actor, wanted))
     premises = _premises(actor, [row for row in rows if row[0] not in ("outage", "element")])
     outages = [OutageHit(reference=a, place=b, kind=c, status=d) for kind, _id, a, b, c, d in rows if kind == "outage"]
-    elements = [
-        ElementHit(id=pk, code=a, name=b, kind=c, branch=d) for kind, pk, a, b, c, d in rows if kind == "element"
-    ]
+    # a code and a name may both fit
+    elements = {
+        pk: ElementHit(id=pk, code=a, name=b, kind=c, branch=d) for kind, pk, a, b, c, d in rows if kind == "element"
+    }
     found = Results(
         query=query,
         premises=tuple(premises[:LIMIT]),
         outages=tuple(outages),
-        elements=tuple(elements),
+        elements=tuple(elements.values())[:LIMIT],
         is_capped=len(premises) > LIMIT or len(elements) >= LIMIT,
     )
     return _numbered(found) if found else Results(query=query, message=_why_nothing(wanted))

@@ -241,7 +241,10 @@ def _neighbours(verdict: Verdict) -> int:
 
 
 def _promise_broken(service_point: ServicePoint, verdict: Verdict, call: Call | None) -> Call | None:
-    """The last call in which these premises were told another time than today's, if the outage still runs."""
+    """The last call in which these premises were told an earlier time than now, if the outage still runs.
+
+    An earlier quote than before is good news and needs no apology; it also comes of rounding as the time draws near.
+    """
     outages = [cause.outage_id for cause in verdict.blocking if cause.outage_id is not None]
     if not outages:
         return None
@@ -254,7 +257,7 @@ def _promise_broken(service_point: ServicePoint, verdict: Verdict, call: Call | 
     if call is not None:
         earlier = earlier.exclude(pk=call.pk)
     last = earlier.order_by("-said_at").first()
-    if last is None or (last.told_etr == verdict.quote):
+    if last is None or last.told_etr is None or (verdict.quote is not None and verdict.quote <= last.told_etr):
         return None
     return last
 
