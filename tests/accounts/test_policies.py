@@ -24,9 +24,7 @@ def person(role: str, pos: int | None = 10, last: int | None = 19) -> Actor:
 
 
 def machine(*scopes: str, pos: int | None = 10, last: int | None = 19) -> Actor:
-    return Actor(
-        kind="service", name="m", user_id=2, grants=(Grant("service", pos, last),), scopes=frozenset(scopes)
-    )
+    return Actor(kind="service", name="m", user_id=2, grants=(Grant("service", pos, last),), scopes=frozenset(scopes))
 
 
 def test_the_tables_speak_of_known_things_only() -> None:

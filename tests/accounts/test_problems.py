@@ -51,10 +51,10 @@ ERRORS: dict[str, Exception] = {
 class Raises(APIView):
     permission_classes = []
 
-    def get(self, request: Request, what: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, what: str) -> Response:
         raise ERRORS[what]
 
-    def post(self, request: Request, what: str) -> Response:  # noqa: ARG002
+    def post(self, request: Request, what: str) -> Response:
         BodySerializer(data=request.data).is_valid(raise_exception=True)
         return Response({})
 

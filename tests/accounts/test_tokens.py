@@ -42,7 +42,7 @@ class Elements(APIView):
 class Writes(APIView):
     permission_classes = [needs("outage.write")]
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002
+    def post(self, request: Request) -> Response:
         return Response({})
 
 
