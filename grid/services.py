@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from grid.forest import revision_raise
 from grid.importers import cim, csv, dss, generated
@@ -17,11 +21,17 @@ from grid.importers.checks import check_all
 from grid.importers.names import contacts_stage, initials_stage
 from grid.importers.staging import ERRORS_KEPT, ImportRefused, Problem, Staging
 from grid.models import GridImport
+from standards.errors import Conflict
 
 Progress = Callable[[int, str], None]
 
 READERS = {"csv": csv.read, "cim": cim.read, "dss": dss.read}
 _ENDINGS = {".csv": "csv", ".xml": "cim", ".gz": "cim", ".dss": "dss"}
+
+
+class ImportNotWaiting(Conflict):
+    code = "import_not_waiting"
+    message = _("This import is not waiting for a decision.")
 
 
 def format_guess(file_names: Sequence[str]) -> str | None:
@@ -112,11 +122,67 @@ def grid_generate(*, service_points: int, seed: int, prefix: str, by: str) -> Ch
         return staged_import(grid_import, staging, apply=True)
 
 
+def import_upload(
+    *, files: Sequence[UploadedFile[bytes]], source_format: str, by: str, source: str = "", branch_code: str = ""
+) -> GridImport:
+    """Keep uploaded files outside the web root, under names of our own, until they are read."""
+    grid_import = import_create(
+        file_names=[Path(file.name or "").name[:100] for file in files],
+        source_format=source_format,
+        by=by,
+        source=source,
+        branch_code=branch_code,
+        is_dry_run=True,
+    )
+    folder = _folder_of(grid_import)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, file in zip(_paths_of(grid_import), files, strict=True):
+        with path.open("wb") as kept:
+            for chunk in file.chunks():
+                kept.write(chunk)
+    return grid_import
+
+
+def import_confirm(*, import_id: int) -> GridImport:
+    """Somebody looked at the preview and wants it made; twice is once."""
+    confirmed = GridImport.objects.filter(pk=import_id, status=GridImport.Status.PREVIEW).update(
+        status=GridImport.Status.QUEUED, is_dry_run=False, progress=0
+    )
+    if not confirmed:
+        raise ImportNotWaiting
+    return GridImport.objects.get(pk=import_id)
+
+
+def uploaded_import_run(*, import_id: int, apply: bool) -> dict[str, int]:
+    """Run an uploaded import once: a task that comes twice finds it no longer queued."""
+    claimed = GridImport.objects.filter(
+        pk=import_id, status=GridImport.Status.QUEUED, is_dry_run=not apply
+    ).update(status=GridImport.Status.READING)
+    if not claimed:
+        return {"run": 0}
+    grid_import = GridImport.objects.get(pk=import_id)
+    import_run(grid_import=grid_import, paths=_paths_of(grid_import), apply=apply)
+    if grid_import.status != GridImport.Status.PREVIEW:
+        shutil.rmtree(_folder_of(grid_import), ignore_errors=True)
+    return {"run": 1, "errors": len(grid_import.errors)}
+
+
+def _folder_of(grid_import: GridImport) -> Path:
+    return Path(settings.MEDIA_ROOT) / "grid-imports" / str(grid_import.pk)
+
+
+def _paths_of(grid_import: GridImport) -> list[Path]:
+    return [_folder_of(grid_import) / str(n) for n in range(len(grid_import.file_names))]
+
+
 def import_discard(*, grid_import: GridImport) -> None:
     """Somebody looked at the preview and does not want it."""
-    GridImport.objects.filter(pk=grid_import.pk, status=GridImport.Status.PREVIEW).update(
+    discarded = GridImport.objects.filter(pk=grid_import.pk, status=GridImport.Status.PREVIEW).update(
         status=GridImport.Status.DISCARDED, finished_at=timezone.now()
     )
+    if not discarded:
+        raise ImportNotWaiting
+    shutil.rmtree(_folder_of(grid_import), ignore_errors=True)
     grid_import.refresh_from_db()
 
 
