@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 def wants_fragment(request: HttpRequest) -> bool:
     """True for htmx's own requests, never for a history restore or a boosted link: those need the whole page."""
     htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.history_restore_request and not htmx.boosted
+    return htmx is not None and bool(htmx) and not htmx.history_restore_request and not htmx.boosted
 
 
 def page_or_fragment(

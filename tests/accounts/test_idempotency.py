@@ -30,7 +30,7 @@ class Make(APIView):
 
     @idempotent
     def post(self, request: Request) -> Response:
-        code = request.data["code"]
+        code = str(dict(request.data)["code"])
         if code == "broken":
             raise RuntimeError
         if code == "refused":

@@ -28,7 +28,7 @@ LOGIN = "/accounts/login/"
 
 
 def sign_in(client: Client, username: str = "mei", password: str = PASSWORD, **extra: str) -> int:
-    return client.post(LOGIN, {"login": username, "password": password}, **extra).status_code  # type: ignore[arg-type]
+    return int(client.post(LOGIN, {"login": username, "password": password}, **extra).status_code)  # type: ignore[arg-type]
 
 
 def is_in(client: Client) -> bool:
@@ -36,7 +36,7 @@ def is_in(client: Client) -> bool:
 
 
 def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
+    return str(format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time())))))
 
 
 def verbs() -> list[str]:

@@ -71,4 +71,6 @@ def test_a_form_refuses_a_foreign_object_in_the_words_for_a_missing_one(city: Sm
 
 
 def test_a_scoped_field_that_was_given_no_actor_offers_nothing(city: SmallCity) -> None:
-    assert not ScopedModelChoiceField(GridElement.objects.all()).queryset.exists()
+    offered = ScopedModelChoiceField(GridElement.objects.all()).queryset
+    assert offered is not None
+    assert not offered.exists()
