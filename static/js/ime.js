@@ -5,7 +5,7 @@ const PAUSE = 150;
 const state = new WeakMap();
 
 function of(input) {
-  if (!state.has(input)) state.set(input, { composing: false, last: input.value, timer: 0 });
+  if (!state.has(input)) state.set(input, { composing: false, last: input.defaultValue, timer: 0 });
   return state.get(input);
 }
 
