@@ -191,8 +191,8 @@ def bulk_session() -> None:
     with connection.cursor() as db:
         db.execute(
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;"
-            "SET LOCAL lock_timeout = '60s'; SET LOCAL work_mem = '256MB'; SET LOCAL temp_buffers = '64MB';"
-            "SET LOCAL synchronous_commit = off"
+            "SET LOCAL lock_timeout = '60s'; SET LOCAL work_mem = '256MB'; SET LOCAL gin_pending_list_limit = '512MB';"
+            "SET LOCAL maintenance_work_mem = '512MB'"
         )
 
 

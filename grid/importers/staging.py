@@ -39,6 +39,14 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "service_points": ("code", "account_number", "element"),
 }
 
+_TEMPORARY = (
+    *(f"{stage}_{table}" for table in COLUMNS for stage in ("raw", "diff", "gone")),
+    *(f"{stage}_edges" for stage in ("raw", "new", "live", "added", "gone")),
+    *(f"{stage}_contacts" for stage in ("raw", "new", "added", "gone")),
+    "phone_of",
+    "initials_of",
+)
+
 MESSAGES: dict[str, Promise] = {
     "bad_boolean": _("“%(value)s” is neither yes nor no."),
     "bad_choice": _("“%(value)s” is not one of the allowed values."),
@@ -116,6 +124,8 @@ class Staging:
 
     def create(self) -> None:
         with connection.cursor() as db:
+            # an earlier import of the same transaction may have left its own
+            db.execute(f"DROP TABLE IF EXISTS {', '.join(f'pg_temp.{table}' for table in _TEMPORARY)}")
             for table, columns in COLUMNS.items():
                 db.execute(
                     f"CREATE TEMP TABLE raw_{table} (row bigint GENERATED ALWAYS AS IDENTITY,"

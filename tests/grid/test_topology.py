@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import numpy as np
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
@@ -14,12 +13,7 @@ from hypothesis import strategies as st
 from grid import topology
 from grid.models import GridElement, GridTie
 from grid.topology import Network
-from tests.factories.grid import SmallCity, small_city
-
-
-@pytest.fixture
-def city(db: None) -> SmallCity:
-    return small_city()
+from tests.factories.grid import SmallCity
 
 
 def names(city: SmallCity, element_ids: Iterable[int]) -> set[str]:
@@ -90,7 +84,7 @@ def test_an_empty_network_answers(db: None) -> None:
 def test_a_question_costs_one_statement_once_the_network_is_loaded(city: SmallCity) -> None:
     topology.isolated_by(city.ids("B1"))
 
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         topology.isolated_by(city.ids("B2"))
 
     assert len(queries) == 1
