@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from django.db import connection
 from django.db.models import Max, Q, QuerySet
 
 from outages import impact, kinds
 from outages.kinds import BoardFacts
-from outages.models import OFF_STATUSES, Outage, OutageKind, OutageStatus
+from outages.models import OFF_STATUSES, EtrConfidence, Outage, OutageKind, OutageStatus
 
 RESTORED_STAYS: Final = timedelta(hours=2)
 SCHEDULED_SHOWS: Final = timedelta(hours=24)
@@ -71,6 +72,9 @@ class Row:
     facts: BoardFacts
     priority: int
     is_overdue: bool
+    kind_label: str
+    status_label: str
+    confidence_label: str
 
     @property
     def shape(self) -> str:
@@ -190,13 +194,29 @@ def by_attention(rows: Iterable[Thin], facts: dict[int, BoardFacts], *, now: dat
 def rows_of(page: list[Thin], outages: QuerySet[Outage], facts: dict[int, BoardFacts], *, now: datetime) -> list[Row]:
     """The page's records whole, in the page's order."""
     records = outages.in_bulk([row.id for row in page])
-    return [_row(row, records[row.id], facts.get(row.id, NOBODY), now=now) for row in page if row.id in records]
+    labels = _labels()
+    return [_row(row, records[row.id], facts.get(row.id, NOBODY), labels, now=now) for row in page if row.id in records]
 
 
-def _row(row: Thin, outage: Outage, facts: BoardFacts, *, now: datetime) -> Row:
+def _row(row: Thin, outage: Outage, facts: BoardFacts, labels: dict[str, str], *, now: datetime) -> Row:
     if not row.is_under_way:
         facts = replace(facts, unassigned_since=None)  # nobody needs to be sent any more
-    return Row(outage=outage, facts=facts, priority=_priority(row, facts), is_overdue=row.is_overdue(now))
+    return Row(
+        outage=outage,
+        facts=facts,
+        priority=_priority(row, facts),
+        is_overdue=row.is_overdue(now),
+        kind_label=labels[outage.kind],
+        status_label=labels[outage.status],
+        confidence_label=labels.get(outage.etr_confidence, ""),
+    )
+
+
+def _labels() -> dict[str, str]:
+    """The words of the reader's language, looked up once and not once a row."""
+    return {
+        value: str(label) for choices in (OutageKind, OutageStatus, EtrConfidence) for value, label in choices.choices
+    }
 
 
 def _priority(row: Thin, facts: BoardFacts) -> int:
@@ -209,3 +229,17 @@ def last_restored_at(outages: QuerySet[Outage]) -> datetime | None:
     """For the empty board: when the last one ended."""
     at: datetime | None = outages.aggregate(at=Max("restored_at"))["at"]
     return at
+
+
+_VERSION_SQL = """
+WITH newest AS (SELECT coalesce(max(id), 0) AS id FROM outages_outageevent)
+SELECT newest.id, (SELECT count(*) FROM outages_outageevent e WHERE e.id > newest.id - 500) FROM newest
+"""
+
+
+def version() -> tuple[int, int]:
+    """The newest event's number, and a count that also moves when an older number commits late."""
+    with connection.cursor() as db:
+        db.execute(_VERSION_SQL)
+        newest, recent = db.fetchone()
+    return newest, recent

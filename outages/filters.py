@@ -86,8 +86,3 @@ class BoardFilter(OutageFilter):
         if not chosen.get("status") and chosen.get("open") is None and not chosen.get("started_before"):
             queryset = board.current(queryset, now=timezone.now())
         return super().filter_queryset(queryset)
-
-    @property
-    def is_narrowed(self) -> bool:
-        """Somebody has asked for less (or more) than the whole board."""
-        return any(value not in (None, "", []) for value in self.form.cleaned_data.values())

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import F, Max, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import ElementKind, GridElement, GridRevision, Importance
-from outages.models import Interruption, Outage, OutageEvent
+from outages.models import Interruption, Outage
 from outages.selectors import outage_places
 
 MAX_LINES: Final = 20_000  # of the map; beyond this the feeders alone are drawn
@@ -200,9 +199,3 @@ def masked(name: str) -> str:
     if name.isascii():
         return " ".join(f"{word[:1]}***" for word in name.split())
     return name[:1] + "*" + (name[-1:] if len(name) > 2 else "")
-
-
-def newest_event_number() -> int:
-    """The version of the board: what a page made now already knows."""
-    newest: int = OutageEvent.objects.aggregate(newest=Coalesce(Max("pk"), 0))["newest"]
-    return newest

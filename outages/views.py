@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.actor import Actor
-from accounts.pages import page_or_fragment
+from accounts.pages import page_or_fragment, wants_fragment
 from accounts.policies import actor_may
 from accounts.requests import actor_of
 from accounts.scope import visible_to
@@ -34,6 +38,7 @@ from outages.timeline import Entry, entries_of, estimates_of
 from standards.errors import DomainError, Forbidden, NotFound
 
 PAGE_SIZE: Final = 100
+BOARD_AGES_EVERY: Final = 30  # seconds; "41 min" on a row is at most this old
 PLACES_SHOWN: Final = 100
 VIEWS: Final = ("list", "map", "split")
 
@@ -53,42 +58,67 @@ def home(request: HttpRequest) -> HttpResponse:
 def board_page(request: HttpRequest) -> HttpResponse:
     """What is off now, in the order in which it needs a person."""
     actor = _reader(request)
+    live = _board_live(request, actor)
+    if wants_fragment(request):
+        return page_or_fragment(request, "", "outages/partials/_board_fragment.html", live)
     view = request.GET.get("view", "list")
     context = {
-        **_board(request, actor),
+        **live,
         "view": view if view in VIEWS else "list",
         "is_kiosk": request.GET.get("kiosk") == "1",
+        "chosen": _chosen(request),
+        "is_narrowed": _is_narrowed(request),
+        "branches": visible_to(actor, Branch.objects.all(), "outage.read"),
+        "kind_choices": [(handler.kind, handler.label) for handler in kinds.all_handlers() if handler.is_public],
+        "status_choices": OutageStatus.choices,
+        "map_query": _query_without(request, "page", "view"),
     }
-    return page_or_fragment(request, "outages/board.html", "outages/partials/_board_fragment.html", context)
+    return page_or_fragment(request, "outages/board.html", "", context)
 
 
-def _board(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+def _board_live(request: HttpRequest, actor: Actor) -> dict[str, Any]:
+    """Figures and list as HTML: rendered once per version of the record for everybody who sees the same branches."""
     now = timezone.now()
+    newest, recent = board.version()
+    sees = sorted((grant.role, grant.pos or 0, grant.last or 0) for grant in actor.grants)
+    asked = [newest, recent, sees, request.GET.urlencode(), get_language(), int(now.timestamp()) // BOARD_AGES_EVERY]
+    key = "board:" + hashlib.sha256(repr(asked).encode()).hexdigest()
+    html: dict[str, Any] | None = cache.get(key)
+    if html is None:
+        context = {**_board(request, actor, now=now), "live_version": newest}
+        html = {
+            "totals_html": render_to_string("outages/partials/_totals.html", context),
+            "live_html": render_to_string("outages/partials/_board_live.html", context, request),
+        }
+        cache.set(key, html, BOARD_AGES_EVERY)
+    return html
+
+
+def _board(request: HttpRequest, actor: Actor, *, now: datetime) -> dict[str, Any]:
     everything = board.for_the_board(selectors.outages_visible_to(actor))
-    filterset = BoardFilter(request.GET, queryset=everything)
+    is_narrowed = _is_narrowed(request)
     whole = board.thin(board.current(everything, now=now))
-    is_narrowed = filterset.is_valid() and filterset.is_narrowed
-    shown = board.thin(filterset.qs) if is_narrowed else whole
+    shown = board.thin(BoardFilter(request.GET, queryset=everything).qs) if is_narrowed else whole
     facts = board.facts_of({row.id: row for row in [*whole, *shown]}.values())
     page = Paginator(board.by_attention(shown, facts, now=now), PAGE_SIZE).get_page(request.GET.get("page"))
     return {
-        "now": now,
-        "filter": filterset,
-        "chosen": {name: request.GET.get(name, "") for name in BoardFilter.base_filters},
+        "chosen": _chosen(request),
         "is_narrowed": is_narrowed,
         "totals": board.totals(whole, facts, now=now),
         "page_obj": page,
         "rows": board.rows_of(list(page.object_list), everything, facts, now=now),
         "shown": len(shown),
         "last_restored": None if whole else board.last_restored_at(everything),
-        "live_version": places.newest_event_number(),
-        "branches": visible_to(actor, Branch.objects.all(), "outage.read"),
-        "kind_choices": [(handler.kind, handler.label) for handler in kinds.all_handlers() if handler.is_public],
-        "status_choices": OutageStatus.choices,
-        "kind_labels": {handler.kind: handler.label for handler in kinds.all_handlers()},
-        "query": _query_without(request, "page"),
-        "map_query": _query_without(request, "page", "view"),
+        "query": _query_without(request, "view", "kiosk"),
     }
+
+
+def _chosen(request: HttpRequest) -> dict[str, str]:
+    return {name: request.GET.get(name, "") for name in BoardFilter.base_filters}
+
+
+def _is_narrowed(request: HttpRequest) -> bool:
+    return any(_chosen(request).values())
 
 
 def _query_without(request: HttpRequest, *names: str) -> str:
@@ -255,7 +285,7 @@ def _detail(outage: Outage, actor: Actor) -> dict[str, Any]:
         "may_see_customers": may_see_customers,
         "may_note": policies.may(actor=actor, action="note", outage=outage),
         "panel": handler.panel(outage, actor) if handler.panel_template else {},
-        "live_version": places.newest_event_number(),
+        "live_version": board.version()[0],
     }
 
 

@@ -134,6 +134,11 @@ _TONES: Final = {"info": "blue", "shedding": "violet", "p1": "ink"}
 @register.simple_tag
 def shape(name: str) -> SafeString:
     """A drawn shape from the sheet of icons; its word stands beside it."""
+    return _shape(name)
+
+
+@lru_cache(maxsize=64)
+def _shape(name: str) -> SafeString:
     drawn = _GLYPHS.get(name, name)
     return format_html(
         '<svg class="shape shape--{0}" aria-hidden="true" focusable="false"><use href="{1}#{0}"></use></svg>',
