@@ -142,7 +142,7 @@ def supply_statuses(
 
 
 def _from_record(service_points: Sequence[ServicePoint], at: datetime) -> dict[int, list[Cause]]:
-    asked = {
+    asked: dict[str, Any] = {
         "points": [point.pk for point in service_points],
         "elements": [point.element_id for point in service_points],
         "at": at,

@@ -55,7 +55,7 @@ class FeedEventSerializer(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     verb = serializers.CharField()
     at = serializers.DateTimeField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # the field of the record, not DRF's option
     before = serializers.DictField()
     after = serializers.DictField()
     note = serializers.CharField()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -59,7 +59,7 @@ class Newest(CursorPagination):
 class OutageViewSet(ReadOnlyModelViewSet[Outage]):
     """The one record, whatever the kind. Answers carry an ``ETag``."""
 
-    permission_classes: ClassVar[list[Any]] = [needs("outage.read")]
+    permission_classes = [needs("outage.read")]
     serializer_class = OutageSerializer
     filterset_class = OutageFilter
     pagination_class = Newest
@@ -88,7 +88,7 @@ class OutageViewSet(ReadOnlyModelViewSet[Outage]):
 class EventFeedView(APIView):
     """Every change of your branches' outages, in commit order and without gaps."""
 
-    permission_classes: ClassVar[list[Any]] = [needs("event.read")]
+    permission_classes = [needs("event.read")]
 
     @extend_schema(
         summary="The gap-free feed",
@@ -131,7 +131,7 @@ def _feed_line(event: LoggedEvent) -> dict[str, Any]:
 class SupplyStatusView(APIView):
     """Why is this customer off, and when will it be back? The same words as the agent's."""
 
-    permission_classes: ClassVar[list[Any]] = [needs("supply.read")]
+    permission_classes = [needs("supply.read")]
 
     @extend_schema(
         summary="The one answer",
