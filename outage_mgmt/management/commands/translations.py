@@ -25,7 +25,7 @@ KEYWORDS: dict[str, Any] = {
     **dict.fromkeys(["pgettext", "pgettext_lazy"], ((1, "c"), 2)),
     **dict.fromkeys(["npgettext", "npgettext_lazy"], ((1, "c"), 2, 3)),
 }
-CALL = re.compile(r"\b(n?p?gettext)\(")
+CALL = re.compile(r"\b(n?p?gettext|_)\(")
 PLACEHOLDER = re.compile(r"%\(\w+\)|\{\w*\}|%[sd]")
 
 Key = tuple[str | None, str | tuple[str, ...]]
