@@ -341,16 +341,16 @@ class _Words:
         if lead is None:
             if self.withheld:
                 return "您这里的供电情况需要由客服人员与您核实后说明。"
-            return "目前没有影响您这里的停电记录。请先看一下家里的总开关;如果还是没电,我马上为您登记报修。"
+            return "目前没有影响您这里的停电记录。请先看一下家里的总开关；如果还是没电，我马上为您登记报修。"
         if lead.rank == RANK_SAFETY:
-            return "请马上远离断落或冒火的电线和设备,不要触碰任何东西,也不要让别人靠近;我们已通知抢修人员赶往现场。"
+            return "请马上远离断落或冒火的电线和设备，不要触碰任何东西，也不要让别人靠近；我们已通知抢修人员赶往现场。"
         if lead.rank == RANK_SUSPECTED:
-            return "您附近有停电报告,我们正在核实,暂时还不能给出恢复时间。"
+            return "您附近有停电报告，我们正在核实，暂时还不能给出恢复时间。"
         if lead.rank == RANK_RESTORED and lead.until is not None:
-            return f"您这里的供电已于{self._t(lead.until, 'zh')}恢复。如果现在还是没电,请告诉我。"
-        since = f"{self._t(lead.since, 'zh')}起" if lead.since else ""
+            return f"您这里的供电已于{self._t(lead.until, 'zh')}恢复。如果现在还是没电，请告诉我。"
+        since = f"{self._t(lead.since, 'zh')}起，因" if lead.since else "因"
         where = f"{lead.place}一带" if lead.place and lead.kind != "non_payment" else "您这里"
-        return f"{where}{since}因{lead.reason_zh}停电。"
+        return f"{where}{since}{lead.reason_zh}停电。"
 
     def _zh_rest(self, lead: Cause | None) -> str:
         if lead is None or not (lead.blocks or lead.rank == RANK_SUSPECTED):
@@ -367,19 +367,19 @@ class _Words:
 
     def _zh_residual(self, lead: Cause, residual: Cause) -> str:
         clears = lead.expected(self.at)
-        first = f"线路预计{self._t(rounded_etr(clears, self.at, self.tz), 'zh')}前恢复,但" if clears else "另外,"
+        first = f"线路预计{self._t(rounded_etr(clears, self.at, self.tz), 'zh')}前恢复，但" if clears else "另外，"
         if residual.kind == "non_payment":
-            return f"{first}您这里还因{residual.reason_zh}停电,缴清后才能复电。"
+            return f"{first}您这里还因{residual.reason_zh}停电，缴清后才能复电。"
         if self.quote is not None:
-            return f"{first}您这里还受{residual.reason_zh}影响,预计{self._t(self.quote, 'zh')}前恢复供电。"
+            return f"{first}您这里还受{residual.reason_zh}影响，预计{self._t(self.quote, 'zh')}前恢复供电。"
         return f"{first}您这里还受{residual.reason_zh}影响。{self._zh_unknown(residual)}"
 
     def _zh_unknown(self, cause: Cause) -> str:
         if cause.kind == "non_payment":
             return "缴清欠费后我们会尽快安排复电。"
         if self._is_stale(cause):
-            return f"我们掌握的情况是{self._age(cause)}分钟前的,正在核实。"
-        late = "恢复时间比原先说的要晚," if cause.is_overdue(self.at) else "恢复时间还在确认,"
+            return f"我们掌握的情况是{self._age(cause)}分钟前的，正在核实。"
+        late = "恢复时间比原先说的要晚，" if cause.is_overdue(self.at) else "恢复时间还在确认，"
         return late + self._zh_news(cause)
 
     def _zh_news(self, cause: Cause) -> str:
@@ -391,7 +391,7 @@ class _Words:
         soon = next((c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF), None)
         if soon is None or soon.begins is None or soon.until is None:
             return ""
-        return f"另外提醒您:{self._t(soon.begins, 'zh')}到{self._t(soon.until, 'zh')}将因{soon.reason_zh}停电。"
+        return f"另外提醒您：{self._t(soon.begins, 'zh')}到{self._t(soon.until, 'zh')}将因{soon.reason_zh}停电。"
 
     # English
 

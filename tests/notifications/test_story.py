@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -57,7 +59,7 @@ def test_a_message_says_the_sentence_of_the_one_answer(
 
     text = sms.journal[0]["body"]["text"]
     assert text.startswith("F1号设备一带")
-    assert "起因有序用电停电。预计" in text
+    assert "起，因有序用电停电。预计" in text
     assert text.endswith(f"前恢复供电。编号{outage.reference}。咨询电话95598。")
     [mail] = smtp.messages
     assert mail["Subject"] == "停电通知：F1号设备"
@@ -85,9 +87,9 @@ def test_a_first_estimate_and_a_large_change_are_told_a_small_change_is_not(
     first = in_hours(2)
     outage_set_etr(outage_id=outage.pk, actor=asha, etr=first, etr_source="operator")
     turn()
-    outage_set_etr(outage_id=outage.pk, actor=asha, etr=first + timezone.timedelta(minutes=10), etr_source="operator")
+    outage_set_etr(outage_id=outage.pk, actor=asha, etr=first + timedelta(minutes=10), etr_source="operator")
     turn()
-    outage_set_etr(outage_id=outage.pk, actor=asha, etr=first + timezone.timedelta(hours=3), etr_source="operator")
+    outage_set_etr(outage_id=outage.pk, actor=asha, etr=first + timedelta(hours=3), etr_source="operator")
     turn()
 
     assert kinds_written() == ["new", "estimate_set", "estimate_changed"]

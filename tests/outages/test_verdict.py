@@ -60,7 +60,7 @@ def test_01_a_fault_gives_its_estimate() -> None:
 
     assert verdict.state == "off"
     assert verdict.quote == hours(2)
-    assert verdict.sentence_zh == "竹山路一带今天下午1点起因线路故障停电。预计今天下午4点前恢复供电。"
+    assert verdict.sentence_zh == "竹山路一带今天下午1点起，因线路故障停电。预计今天下午4点前恢复供电。"
     assert verdict.sentence_en == (
         "The power around 竹山路 has been off since one o'clock this afternoon because of a line fault."
         " We expect it back by four o'clock this afternoon."
@@ -74,7 +74,7 @@ def test_02_planned_work_with_a_cut_off_told_to_a_verified_caller_names_the_resi
     assert verdict.lead.kind == "planned"
     assert verdict.residual == ARREARS
     assert verdict.quote is None
-    assert "线路预计今天下午5点前恢复,但您这里还因欠费停电" in verdict.sentence_zh
+    assert "线路预计今天下午5点前恢复，但您这里还因欠费停电" in verdict.sentence_zh
     assert "but your supply is also off because of an unpaid account" in verdict.sentence_en
 
 
@@ -105,7 +105,7 @@ def test_05_a_slot_that_outlasts_the_fault_is_quoted() -> None:
     assert verdict.quote == hours(4)
     assert verdict.residual == slot(hours(4))
     assert verdict.sentence_zh.endswith(
-        "线路预计今天下午3点前恢复,但您这里还受有序用电影响,预计今天晚上6点前恢复供电。"
+        "线路预计今天下午3点前恢复，但您这里还受有序用电影响，预计今天晚上6点前恢复供电。"
     )
 
 
@@ -137,7 +137,7 @@ def test_09_restored_two_hours_ago_asks_whether_it_is_still_off() -> None:
     verdict = weigh(restored)
 
     assert verdict.state == "restored"
-    assert verdict.sentence_zh == "您这里的供电已于今天中午12点恢复。如果现在还是没电,请告诉我。"
+    assert verdict.sentence_zh == "您这里的供电已于今天中午12点恢复。如果现在还是没电，请告诉我。"
 
 
 def test_10_a_wire_down_report_comes_before_everything() -> None:
@@ -153,14 +153,14 @@ def test_11_work_tomorrow_and_nothing_now_warns_of_tomorrow() -> None:
 
     assert verdict.lead is None
     assert "总开关" in verdict.sentence_zh
-    assert verdict.sentence_zh.endswith("另外提醒您:明天早上8点到明天下午4点将因计划检修停电。")
+    assert verdict.sentence_zh.endswith("另外提醒您：明天早上8点到明天下午4点将因计划检修停电。")
 
 
 def test_12_an_expired_estimate_becomes_the_next_news_and_the_evening_is_announced() -> None:
     verdict = weigh(fault(hours(-0.25), next_update_by=hours(1)), planned(hours(8), begins=hours(6)))
 
     assert verdict.quote is None
-    assert "恢复时间比原先说的要晚,今天下午3点前会有新消息。" in verdict.sentence_zh
+    assert "恢复时间比原先说的要晚，今天下午3点前会有新消息。" in verdict.sentence_zh
     assert "taking longer than we said; there will be news by three o'clock this afternoon." in verdict.sentence_en
     assert "今天晚上8点到今天晚上10点" in verdict.sentence_zh
 
@@ -175,7 +175,7 @@ def test_a_debt_alone_is_not_hinted_at_before_the_caller_is_verified() -> None:
 def test_a_broken_promise_of_news_says_how_old_our_information_is() -> None:
     verdict = weigh(fault(hours(-3), next_update_by=hours(-2), known_at=hours(-4)))
 
-    assert "我们掌握的情况是240分钟前的,正在核实。" in verdict.sentence_zh
+    assert "我们掌握的情况是240分钟前的，正在核实。" in verdict.sentence_zh
     assert "Our information is 240 minutes old; we are checking." in verdict.sentence_en
 
 
