@@ -205,7 +205,10 @@ class FaultHandler(KindHandler):
         )
         return {
             "fault": fault,
-            "assignments": [(row, lifecycle.crew_states_from(row.state)) for row in assignments],
+            "assignments": [
+                (row, [(state, CrewState(state).label) for state in lifecycle.crew_states_from(row.state)])
+                for row in assignments
+            ],
             "reports": reports.aggregate(
                 all=Count("id"),
                 still_out=Count("id", filter=Q(still_out=True)),
@@ -214,13 +217,12 @@ class FaultHandler(KindHandler):
             "hazards": list(reports.filter(is_hazard=True).select_related("service_point")[:5]),
             "arrival_due": self._arrival_due(outage, fault, assignments),
             "actions": self.actions(outage, fault) if may_write else [],
-            "may_note": policies.may(actor=actor, action="note", outage=outage),
         }
 
     @staticmethod
     def actions(outage: Outage, fault: Fault) -> list[str]:
         """What a dispatcher can do next, in the order of the work."""
-        possible = [
+        return [
             name
             for name, action in (
                 ("confirm", "start"),
@@ -234,7 +236,6 @@ class FaultHandler(KindHandler):
             )
             if fault.state in lifecycle.TRANSITIONS[action].sources
         ]
-        return [*possible, "note"]
 
     @staticmethod
     def _arrival_due(outage: Outage, fault: Fault, assignments: list[CrewAssignment]) -> datetime | None:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import phonenumbers
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, Count, Q, QuerySet, When
+from django.db.models import Case, Count, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Length
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
-from grid.models import GridElement, ServicePoint
+from grid.models import ElementKind, GridElement, ServicePoint
 from outages import impact
-from outages.faults.models import Crew, CrewState, TroubleReport
+from outages.faults.models import Crew, CrewAssignment, CrewState, TroubleReport
 from outages.impact import Impact
-from outages.models import Outage
+from outages.models import Outage, OutageKind
+from outages.selectors import outage_by_reference
 from outages.supply_status import RECENTLY_RESTORED
+from standards.errors import NotFound
 
 FOUND_AT_MOST = 12
 
@@ -107,6 +111,14 @@ def place_impact(place: Place) -> Impact:
     )
 
 
+def outage_by_fault(*, actor: Actor, reference: str) -> Outage:
+    """A fault's outage that this person may see; another kind is as missing as a foreign one."""
+    outage = outage_by_reference(actor=actor, reference=reference)
+    if outage.kind != OutageKind.FAULT:
+        raise NotFound(field="reference")
+    return outage
+
+
 def points_off(service_point_ids: Collection[int]) -> set[int]:
     with connection.cursor() as db:
         db.execute(
@@ -134,6 +146,96 @@ def outages_touching(*, element_ids: Sequence[int], service_point_id: int | None
         .distinct()
         .order_by("-customers_affected", "created_at")[:10]
     )
+
+
+@dataclass(frozen=True)
+class TreeRow:
+    """A line of the tree from which parts are restored: a device, and how many are off below it."""
+
+    element: GridElement
+    depth: int
+    places: int
+    customers: int
+
+
+_TREE_SHOWN = 300
+_DEVICES = (
+    ElementKind.FEEDER, ElementKind.BREAKER, ElementKind.RECLOSER, ElementKind.SWITCH, ElementKind.FUSE,
+    ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT,
+)  # fmt: skip
+
+
+def places_tree(outage: Outage) -> tuple[list[TreeRow], int]:
+    """What can be restored by itself, from the source down, and how many lines there would be in all.
+
+    Devices that can switch, and the places that are off; where there are too many, the places themselves give way.
+    """
+    off = dict(
+        outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True, element__isnull=False)
+        .values_list("element_id", "customers")
+        .order_by()
+    )
+    tops = list(outage.elements.values_list("pos", "last"))
+    if not off:
+        return [], 0
+    reach = Q(pk__in=list(off))
+    for pos, last in tops:
+        reach |= Q(pos__range=(pos, last), kind__in=_DEVICES)
+    rows = list(GridElement.objects.filter(reach).order_by("pos").only("pk", "code", "name", "kind", "pos", "last"))
+    places = sorted((row.pos, off[row.pk]) for row in rows if row.pk in off)
+    starts, sums = [pos for pos, _n in places], [0, *accumulate(n for _pos, n in places)]
+    found: list[TreeRow] = []
+    above: list[int] = []
+    for row in rows:
+        first, end = bisect_left(starts, row.pos), bisect_right(starts, row.last)
+        if first == end:
+            continue
+        while above and above[-1] < row.pos:
+            above.pop()
+        found.append(TreeRow(row, len(above), end - first, sums[end] - sums[first]))
+        above.append(row.last)
+    if len(found) <= _TREE_SHOWN:
+        return found, len(found)
+    return [row for row in found if row.places > 1][:_TREE_SHOWN], len(found)
+
+
+def customer_points(outage: Outage, *, text: str) -> list[ServicePoint]:
+    """The service point of this outage that a person names by code, meter or account (exactly)."""
+    off = outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True)
+    named = Q(code=text) | Q(meter_number=text) | Q(customer__account_number=text)
+    inside = Q(element__in=off.filter(element__isnull=False).values("element")) | Q(
+        pk__in=off.filter(service_point__isnull=False).values("service_point")
+    )
+    return list(ServicePoint.objects.filter(named & inside).order_by("code")[:20])
+
+
+@dataclass(frozen=True)
+class CrewLine:
+    """A crew and what it is on now."""
+
+    crew: Crew
+    assignment: CrewAssignment | None
+
+
+def crews_today(actor: Actor) -> list[CrewLine]:
+    """Every crew in service with its first open job, those on a job first."""
+    crews = visible_to(actor, Crew.objects.filter(is_active=True)).select_related("branch")
+    busy = CrewAssignment.objects.exclude(state__in=[CrewState.RELEASED]).select_related("fault__outage")
+    lines = [
+        CrewLine(crew, next(iter(crew.assignments.all()), None))
+        for crew in crews.prefetch_related(Prefetch("assignments", busy))[:200]
+    ]
+    return sorted(lines, key=lambda line: (line.assignment is None, line.crew.code))
+
+
+def reports_unplaced(actor: Actor) -> QuerySet[TroubleReport]:
+    """Reports whose place is only words: a person must find out where that is."""
+    return reports_visible_to(actor).filter(outage__isnull=True).select_related("branch")
+
+
+def masked_phone(number: str) -> str:
+    """138****5678."""
+    return f"{number[:-8]}****{number[-4:]}" if len(number) > 8 else "****"
 
 
 def reports_visible_to(actor: Actor) -> QuerySet[TroubleReport]:

@@ -331,6 +331,6 @@ def test_the_panel_offers_only_what_can_be_done(feeder_fault: Outage, asha: Acto
 
     panel = handler.panel(feeder_fault, asha)
 
-    assert panel["actions"] == ["etr", "assign", "restore-part", "restore", "merge", "note"]
+    assert panel["actions"] == ["etr", "assign", "restore-part", "restore", "merge"]
     assert panel["arrival_due"] is not None
     assert handler.panel(feeder_fault, mei)["actions"] == []

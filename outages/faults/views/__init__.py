@@ -1,0 +1,1 @@
+"""Pages of dispatch: the list, a new fault, and every step of a fault."""
