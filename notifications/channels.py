@@ -169,7 +169,7 @@ def masked(address: str) -> str:
 class EmailSender:
     """SMTP, one connection for a batch. ``smtp://``, ``smtp+tls://`` (STARTTLS) or ``smtps://``."""
 
-    channel = Channel.EMAIL
+    channel: str = Channel.EMAIL
     account = "smtp"
     rate = 50.0
     timeout = 10.0
@@ -393,7 +393,7 @@ def _from_environment(match: re.Match[str]) -> str:
 class SmsSender:
     """One HTTP call a message, several at once over kept connections."""
 
-    channel = Channel.SMS
+    channel: str = Channel.SMS
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway

@@ -411,7 +411,7 @@ WHERE d.day = why.day AND d.id = why.id AND d.state = :LEASED AND d.lease_token 
 
 def gate(*, token: uuid.UUID, keys: Sequence[Key], account: str) -> set[Key]:
     """The last look before the wire: still true, in time, wanted, not at night. Opens the attempts of what passes."""
-    facts = {
+    facts: dict[str, Any] = {
         "days": [day for day, _number in keys],
         "ids": [number for _day, number in keys],
         "token": token,

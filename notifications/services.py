@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
@@ -53,12 +53,20 @@ def work_once() -> Turn:
 
 
 def days_open(*, ahead: int = DAYS_AHEAD) -> int:
-    """Make the partitions of the coming days. Returns how many days were new."""
+    """Make the partitions of the coming days. Returns how many days were new.
+
+    A new partition needs the whole table for a moment; if it is not to be had at once, the next turn tries again,
+    and until then the default partition takes the rows.
+    """
     made = 0
     for days in range(ahead + 1):
-        with transaction.atomic(), connection.cursor() as db:
-            db.execute("SELECT notifications_day_open((now() AT TIME ZONE 'UTC')::date + %s)", [days])
-            made += bool(db.fetchone()[0])
+        try:
+            with transaction.atomic(), connection.cursor() as db:
+                db.execute("SET LOCAL lock_timeout = '500ms'")
+                db.execute("SELECT notifications_day_open((now() AT TIME ZONE 'UTC')::date + %s)", [days])
+                made += bool(db.fetchone()[0])
+        except OperationalError:
+            log.warning("notifications: the partition of day +%s could not be made now", days)
     return made
 
 

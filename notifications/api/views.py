@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.parsers import BaseParser
@@ -21,7 +21,7 @@ class _Raw(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         return bytes(stream.read(BODY_LIMIT))
 
 
@@ -43,5 +43,6 @@ class ReceiptView(APIView):
         rule = channels.receipt_rule(account)
         if rule is None:
             raise NotFound()
-        stored = services.receipts_store(account=account, secret=request.headers.get(rule.header, ""), raw=request.data)
+        raw = cast(bytes, request.data)
+        stored = services.receipts_store(account=account, secret=request.headers.get(rule.header, ""), raw=raw)
         return Response({"stored": stored}, status=202)

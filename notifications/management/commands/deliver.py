@@ -43,7 +43,7 @@ class Command(BaseCommand):
                     days_due = time.monotonic() + DAY_S
                 turn = services.work_once()
             except (DatabaseError, InterfaceError) as gone:
-                self.stderr.write(f"deliver: the database does not answer: {type(gone).__name__}")
+                self.stderr.write(f"deliver: the database does not answer: {str(gone).partition(chr(10))[0]}")
                 connection.close()
                 stop.wait(POLL_S)
                 continue
