@@ -8,15 +8,18 @@
 ``DEBUG``                   ``true`` / ``false`` (default ``true`` with embedded servers)
 ``ALLOWED_HOSTS``           comma separated
 ``CSRF_TRUSTED_ORIGINS``    comma separated, with scheme
+``SECURE_BEHIND_TLS``       ``true`` when a proxy in front speaks https: secure cookies, HSTS, redirect (default ``false``)
 ``SITE_URL``                address of the site in messages to customers
 ``TIME_ZONE``               the site's zone (default ``Asia/Shanghai``)
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
+``DEFAULT_FROM_EMAIL``      sender of e-mails to customers
 ``SMS_GATEWAY``             path of a YAML file describing the HTTP gateway (default: the console channel)
 ``STATIC_ROOT``             where ``collectstatic`` put the files; without it they are served from where they lie
 ``METRICS_TOKEN``           bearer token of ``/metrics``; without one only this machine may read it
 ``WEB_THREADS``             requests served at once by one web process (default 8)
 ``LOG_LEVEL``               default ``WARNING``
 ``PHONE_REGION``            default region of numbers typed without a country code (default ``CN``)
+``MFA_TOTP_ISSUER``         name of the site in authenticator apps
 ``MFA_REQUIRED_ROLES``      comma separated roles that must set up a second factor (default none)
 ``RULE_PACKS_DIR``          folder with rule packs of one's own, beside the shipped ones
 ==========================  =========================================================================
@@ -313,7 +316,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # however long Redis is away
 CELERY_TIMEZONE = TIME_ZONE
 # an overdue turn is taken once after a standstill, so the last turns are remembered across restarts
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 WORKER_QUEUES = "ring,plan,import,report,webhook"
 
