@@ -26,7 +26,7 @@ class LogForm(forms.Form):
         help_text=_("Never read to the customer."),
         required=False,
         max_length=4000,
-        widget=forms.Textarea(attrs={"rows": 2}),
+        widget=forms.Textarea(attrs={"rows": 1}),
     )
     language = forms.ChoiceField(choices=LANGUAGES, widget=forms.HiddenInput, required=False)
     told = forms.CharField(widget=forms.HiddenInput, required=False)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
+
+from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.policies import actor_may
 from call_center.models import Call
 from standards.errors import Forbidden
 
+CALL_LASTS: Final = timedelta(hours=4)  # a card that was never logged does not stay open for ever
 # two-character surnames: they are shown whole, as a one-character surname is
 _COMPOUND_SURNAMES: Final = frozenset(
     {"欧阳", "上官", "司马", "诸葛", "东方", "皇甫", "尉迟", "公孙", "令狐", "慕容", "司徒", "夏侯", "端木", "轩辕"}
@@ -28,7 +32,8 @@ def may_take_calls(actor: Actor) -> bool:
 
 def may_read_in_clear(*, actor: Actor, call: Call) -> bool:
     """The caller's own record, in clear to the agent who is talking to them, while the call is open."""
-    if not call.is_open or call.agent_id != actor.user_id:
+    forgotten = timezone.now() - call.started_at > CALL_LASTS
+    if not call.is_open or forgotten or call.agent_id != actor.user_id:
         return False
     branch = call.branch
     return actor_may(actor, "customer.read_call", branch.pos if branch is not None else None)

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from accounts.actor import Actor
+from accounts.policies import actor_may
 from accounts.scope import visible_to
 from call_center import policies
 from grid.models import ContactKind, ElementKind, GridElement, ServicePoint
@@ -47,9 +48,12 @@ KIND_LABELS: Final[dict[str, str | Promise]] = {
     "address": _("address"),
     "outage": _("outage"),
     "element": _("network"),
+    "recent": _("recent"),
 }
 # the surer the match, the earlier it stands
 _KIND_ORDER: Final = {kind: place for place, kind in enumerate(KIND_LABELS)}
+
+_WITH_DOOR: Final = frozenset({"phone", "account", "meter", "code", "address"})
 
 
 class ILike(Lookup[bool]):
@@ -153,31 +157,43 @@ class Wanted:
 
 
 def phone_normalised(text: str) -> str:
-    """The number in E.164, or nothing if it is not a possible number (default region from the settings)."""
-    try:
-        number = phonenumbers.parse(text, settings.PHONE_REGION)
-    except phonenumbers.NumberParseException:
-        return ""
-    if not phonenumbers.is_valid_number(number):
+    """The number in E.164, or nothing if no number has this shape (default region from the settings).
+
+    A number whose prefix is not in use still has a shape: what the customer base holds, it must find.
+    """
+    number = _phone_parsed(text)
+    if number is None or not phonenumbers.is_possible_number(number):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def _phone_parsed(text: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, settings.PHONE_REGION)
+    except phonenumbers.NumberParseException:
+        return None
+
+
 def understand(query: str) -> Wanted:
     """Read the text: full-width digits and letters are the same as narrow ones, spaces part words."""
-    text = " ".join(unicodedata.normalize("NFKC", query).split())
+    text = " ".join(unicodedata.normalize("NFKC", query).replace("\x00", "").split())
     bare = _PHONE_NOISE.sub("", text)
     digits = bare.removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
         return Wanted(text=text, words=tuple(text.split()))
-    e164 = phone_normalised(bare) if len(digits) >= 7 else ""
     looks = bare.startswith("+") or len(digits) >= 11 or (len(digits) >= 7 and digits.startswith("0"))
     message: str | Promise = ""
     if len(digits) < TAIL_MIN:
         message = ngettext_lazy("Type at least %d digit.", "Type at least %d digits.", TAIL_MIN) % TAIL_MIN
-    elif looks and not e164:
+    elif looks and not _is_valid(bare):
         message = _("This is not a complete telephone number. Please check it digit by digit.")
+    e164 = phone_normalised(bare) if looks else ""
     return Wanted(text=text, digits=digits, e164=e164, looks_like_phone=looks, message=message)
+
+
+def _is_valid(text: str) -> bool:
+    number = _phone_parsed(text)
+    return number is not None and phonenumbers.is_valid_number(number)
 
 
 def search(*, actor: Actor, query: str) -> Results:
@@ -255,7 +271,7 @@ def _digit_questions(points: QuerySet[ServicePoint], wanted: Wanted) -> list[Que
     if len(digits) >= PREFIX_MIN:
         found.append(_as_premises("account", points.filter(customer__account_number__startswith=digits)))
     # a complete number is matched as such; one that only looks complete is mistyped and matches nobody
-    if not wanted.e164 and not wanted.looks_like_phone:
+    if not wanted.looks_like_phone:
         tails = points.filter(
             customer__contacts__kind=ContactKind.PHONE, customer__contacts__reversed_digits__startswith=digits[::-1]
         )
@@ -339,18 +355,21 @@ def premises_hits(*, actor: Actor, matched: dict[int, tuple[str, str]]) -> list[
     points = visible_to(actor, ServicePoint.objects.filter(pk__in=list(matched)))
     loaded = list(points.select_related("customer", "element", "branch"))
     off = off_now([point.pk for point in loaded])
-    hits = [_hit(point, *matched[point.pk], off.get(point.pk)) for point in loaded]
+    is_agent = actor_may(actor, "customer.read_call")
+    hits = [_hit(point, *matched[point.pk], off.get(point.pk), with_door=is_agent) for point in loaded]
     return sorted(hits, key=lambda hit: (not hit.is_off, _KIND_ORDER[hit.kind], hit.address, hit.service_point.code))
 
 
-def _hit(point: ServicePoint, kind: str, matched: str, off: OffNow | None) -> PremisesHit:
+def _hit(point: ServicePoint, kind: str, matched: str, off: OffNow | None, *, with_door: bool) -> PremisesHit:
+    """Who named the account, the number or the street must be able to tell one door from the next."""
     customer = point.customer
+    address = point.address if with_door and kind in _WITH_DOOR else policies.mask_address(point.address)
     return PremisesHit(
         kind=kind,
         service_point=point,
         name=policies.mask_name(customer.name),
         phone=policies.mask_phone(matched) if kind in ("phone", "phone_tail") else "",
-        address=policies.mask_address(point.address) or policies.mask_code(point.code),
+        address=address or policies.mask_code(point.code),
         account=policies.mask_code(customer.account_number),
         meter=policies.mask_code(point.meter_number),
         off=off,

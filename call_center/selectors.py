@@ -375,16 +375,22 @@ def panel(*, actor: Actor, call: Call, service_point: ServicePoint, at: datetime
 
 def person(*, actor: Actor, call: Call, service_point: ServicePoint) -> Person:
     """In clear for the agent during the call, in part for everybody and always afterwards."""
+    if not policies.may_read_in_clear(actor=actor, call=call):
+        return person_in_part(call=call, service_point=service_point)
     customer = service_point.customer
-    if policies.may_read_in_clear(actor=actor, call=call):
-        return Person(
-            name=customer.name,
-            phone=call.ani,
-            address=service_point.address,
-            account=customer.account_number,
-            meter=service_point.meter_number,
-            is_clear=True,
-        )
+    return Person(
+        name=customer.name,
+        phone=call.ani,
+        address=service_point.address,
+        account=customer.account_number,
+        meter=service_point.meter_number,
+        is_clear=True,
+    )
+
+
+def person_in_part(*, call: Call, service_point: ServicePoint) -> Person:
+    """As much of a caller as a list shows."""
+    customer = service_point.customer
     return Person(
         name=policies.mask_name(customer.name),
         phone=policies.mask_phone(call.ani) if call.ani else "",
@@ -395,9 +401,17 @@ def person(*, actor: Actor, call: Call, service_point: ServicePoint) -> Person:
     )
 
 
-def person_of(*, actor: Actor, call: Call) -> Person | None:
-    """The caller of a call in a list, if they are known."""
-    return None if call.service_point is None else person(actor=actor, call=call, service_point=call.service_point)
+@dataclass(frozen=True)
+class CallRow:
+    """A call as a list shows it."""
+
+    call: Call
+    person: Person | None
+
+
+def call_row(call: Call) -> CallRow:
+    point = call.service_point
+    return CallRow(call=call, person=None if point is None else person_in_part(call=call, service_point=point))
 
 
 # Several outages at once are one darkness: the ranges are merged before they are measured. A debt is no outage here.
@@ -459,11 +473,7 @@ def pinned_service_points(*, actor: Actor) -> list[int]:
 
 def calls_own(*, actor: Actor) -> QuerySet[Call]:
     """The agent's call list, newest first."""
-    return (
-        calls_visible_to(actor)
-        .select_related("outage", "branch", "service_point__customer")
-        .order_by("-started_at", "-id")
-    )
+    return calls_visible_to(actor).select_related("outage", "service_point__customer").order_by("-started_at", "-id")
 
 
 def call_last_logged(*, actor: Actor) -> Call | None:

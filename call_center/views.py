@@ -273,7 +273,13 @@ def calls(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     policies.require_take_calls(actor)
     page = Paginator(selectors.calls_own(actor=actor), PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = [{"call": own, "person": selectors.person_of(actor=actor, call=own)} for own in page]
+    rows = [
+        {
+            "call": own,
+            "person": own.service_point and selectors.person_in_part(call=own, service_point=own.service_point),
+        }
+        for own in page
+    ]
     return render(request, "call_center/calls.html", {"page_obj": page, "rows": rows})
 
 

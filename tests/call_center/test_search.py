@@ -126,9 +126,19 @@ def test_one_number_of_two_customers_shows_both(mei: Actor, city: SmallCity) -> 
 
 
 def test_people_are_shown_in_part(mei: Actor) -> None:
+    hit = search(actor=mei, query="李桂英").premises[0]
+
+    assert (hit.name, hit.phone, hit.address, hit.account) == ("李*英", "", "建设路8号…", "…0003")
+
+
+def test_who_gave_the_number_or_the_street_is_told_from_the_next_door(mei: Actor) -> None:
     hit = search(actor=mei, query="13800138003").premises[0]
 
-    assert (hit.name, hit.phone, hit.address, hit.account) == ("李*英", "138****8003", "建设路8号…", "…0003")
+    assert (hit.name, hit.phone, hit.address) == ("李*英", "138****8003", "建设路8号1单元101室")
+
+
+def test_a_dispatcher_sees_the_building_only(asha: Actor) -> None:
+    assert search(actor=asha, query="13800138003").premises[0].address == "建设路8号…"
 
 
 def test_an_agent_of_another_branch_finds_nothing(city: SmallCity) -> None:
