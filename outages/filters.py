@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import django_filters
+import django_filters  # type: ignore[import-untyped]
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +14,7 @@ from outages.models import OFF_STATUSES, OPEN_STATUSES, Outage, OutageKind, Outa
 SEARCHED_LENGTH = 64
 
 
-class OutageFilter(django_filters.FilterSet):
+class OutageFilter(django_filters.FilterSet):  # type: ignore[misc]
     """``?kind=fault&status=active&branch=0101&min_customers=100``; several values of kind and status are joined."""
 
     kind = django_filters.MultipleChoiceFilter(choices=OutageKind, label=_("kind"))
@@ -81,8 +79,9 @@ class OutageFilter(django_filters.FilterSet):
 class BoardFilter(OutageFilter):
     """The same, but unasked it leaves out what is closed."""
 
-    def filter_queryset(self, queryset: QuerySet[Outage]) -> QuerySet[Any]:
+    def filter_queryset(self, queryset: QuerySet[Outage]) -> QuerySet[Outage]:
         chosen = self.form.cleaned_data
         if not chosen.get("status") and chosen.get("open") is None and not chosen.get("started_before"):
             queryset = board.current(queryset, now=timezone.now())
-        return super().filter_queryset(queryset)
+        narrowed: QuerySet[Outage] = super().filter_queryset(queryset)
+        return narrowed

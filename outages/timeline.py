@@ -126,7 +126,7 @@ def _changes(event: OutageEvent) -> Iterable[Change]:
         before, after = event.before.get(name), event.after[name]
         if before in (None, "") and (after in (None, "", 0, "unknown") or name in _SAID_ELSEWHERE):
             continue
-        yield Change(_label(name), _value(name, before), _value(name, after))
+        yield Change(label_of(name), _value(name, before), _value(name, after))
     for name, value in event.after.items():
         if name not in _OUTAGE_FIELDS and isinstance(value, str | int | float) and value not in ("", None):
             yield Change(capfirst(name.replace("_", " ")), "", _value(name, value))
@@ -135,7 +135,8 @@ def _changes(event: OutageEvent) -> Iterable[Change]:
 _OUTAGE_FIELDS: Final = frozenset(field.name for field in Outage._meta.get_fields())
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """What a fact of the record is called."""
     return capfirst(str(Outage._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
 

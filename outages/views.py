@@ -17,7 +17,6 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import capfirst
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -34,7 +33,7 @@ from outages.filters import BoardFilter
 from outages.forms import NoteForm
 from outages.models import Outage, OutageKind, OutageStatus
 from outages.services import outage_note
-from outages.timeline import Entry, entries_of, estimates_of
+from outages.timeline import Entry, entries_of, estimates_of, label_of
 from standards.errors import DomainError, Forbidden, NotFound
 
 PAGE_SIZE: Final = 100
@@ -49,7 +48,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """An agent starts at the console, everybody else at the board."""
     actor = actor_of(request)
     answers_calls = actor_may(actor, "call.log") and not actor_may(actor, "outage.write")
-    return redirect("/console/" if answers_calls else reverse("outages:board"))
+    return redirect("/console/" if answers_calls else "outages:board")
 
 
 @require_GET
@@ -163,7 +162,7 @@ _COLUMNS: Final = (
 
 def _csv_lines(outages: Iterator[Outage]) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    labels = [capfirst(str(Outage._meta.get_field(name).verbose_name)) for name in _COLUMNS]
+    labels = [label_of(name) for name in _COLUMNS]
     yield "\ufeff" + writer.writerow(labels)  # the mark tells spreadsheets that this is UTF-8
     for outage in outages:
         yield writer.writerow([_cell(outage, name) for name in _COLUMNS])
