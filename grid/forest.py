@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -170,7 +170,7 @@ def _branches_rebuild() -> None:
 
 
 def _elements_rebuild() -> None:
-    element, tie, service_point = (m._meta.db_table for m in (GridElement, GridTie, ServicePoint))
+    element, tie = GridElement._meta.db_table, GridTie._meta.db_table
     ids, parent_id, is_source, normally_open, is_feeder = read_columns(
         f"SELECT id, coalesce(parent_id, -1), is_source::int, normally_open::int, (kind = %s)::int FROM {element}"  # noqa: S608
         " ORDER BY id",
@@ -247,7 +247,7 @@ def _nearest(walk: Walk, is_wanted: Bools) -> Ints:
     return np.array(found[:n], dtype=np.int64)
 
 
-def read_columns(sql: str, width: int, params: Iterable[object] = ()) -> list[Ints]:
+def read_columns(sql: str, width: int, params: Sequence[str | int] = ()) -> list[Ints]:
     """Whole-number columns of a query, without a Python object per row for longer than a batch."""
     batches: list[Ints] = []
     with connection.cursor() as db:

@@ -32,9 +32,14 @@ class _FilesField(forms.FileField):
 class GridImportForm(forms.Form):
     """Which files, in which format, for which branch."""
 
-    FORMATS = (("csv", _("CSV tables")), ("cim", _("CIM XML")))  # an OpenDSS script may read any file: command line only
+    FORMATS = (
+        ("csv", _("CSV tables")),
+        ("cim", _("CIM XML")),
+    )  # an OpenDSS script may read any file: command line only
 
-    files = _FilesField(label=_("Files"), widget=_FilesInput(attrs={"accept": ".csv,.xml,.gz"}))
+    files = _FilesField(  # type: ignore[assignment]  # the name is also that of what was uploaded
+        label=_("Files"), widget=_FilesInput(attrs={"accept": ".csv,.xml,.gz"})
+    )
     source_format = forms.ChoiceField(label=_("Format"), choices=FORMATS)
     branch = forms.ModelChoiceField(
         label=_("Branch"),
@@ -47,7 +52,9 @@ class GridImportForm(forms.Form):
         max_length=64,
         required=False,
         validators=[RegexValidator(r"^[\w.:+ -]*$")],
-        help_text=_("Rows of the same origin that are missing from the files are removed. Default: the network's name."),
+        help_text=_(
+            "Rows of the same origin that are missing from the files are removed. Default: the network's name."
+        ),
     )
 
     def clean_files(self) -> list[UploadedFile[bytes]]:

@@ -56,9 +56,7 @@ def element_find(query: str) -> GridElement | None:
     return next(iter(elements_search(text, limit=1)), None)
 
 
-def _in_branches(
-    elements: QuerySet[GridElement], branch_range: tuple[int, int] | None
-) -> QuerySet[GridElement]:
+def _in_branches(elements: QuerySet[GridElement], branch_range: tuple[int, int] | None) -> QuerySet[GridElement]:
     return elements if branch_range is None else elements.filter(branch__pos__range=branch_range)
 
 

@@ -41,7 +41,13 @@ def format_guess(file_names: Sequence[str]) -> str | None:
 
 
 def import_create(
-    *, file_names: Sequence[str], source_format: str, by: str, source: str = "", branch_code: str = "", is_dry_run: bool = False
+    *,
+    file_names: Sequence[str],
+    source_format: str,
+    by: str,
+    source: str = "",
+    branch_code: str = "",
+    is_dry_run: bool = False,
 ) -> GridImport:
     """Note that somebody wants to import files."""
     return GridImport.objects.create(
@@ -155,9 +161,9 @@ def import_confirm(*, import_id: int) -> GridImport:
 
 def uploaded_import_run(*, import_id: int, apply: bool) -> dict[str, int]:
     """Run an uploaded import once: a task that comes twice finds it no longer queued."""
-    claimed = GridImport.objects.filter(
-        pk=import_id, status=GridImport.Status.QUEUED, is_dry_run=not apply
-    ).update(status=GridImport.Status.READING)
+    claimed = GridImport.objects.filter(pk=import_id, status=GridImport.Status.QUEUED, is_dry_run=not apply).update(
+        status=GridImport.Status.READING
+    )
     if not claimed:
         return {"run": 0}
     grid_import = GridImport.objects.get(pk=import_id)

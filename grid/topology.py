@@ -58,7 +58,7 @@ class TransferOption:
 def isolated_by(element_ids: Collection[int]) -> list[int]:
     """The elements that lose supply when these open: these included, those already off not."""
     state = current_state()
-    return state.isolated(element_ids).tolist()
+    return [int(pk) for pk in state.isolated(element_ids)]
 
 
 def isolated_service_points(element_ids: Collection[int]) -> list[str]:
@@ -138,8 +138,8 @@ class Network:
     def load(cls) -> Network:
         element, tie = GridElement._meta.db_table, GridTie._meta.db_table
         ids, parent, is_source, feeder, *own = read_columns(
-            "SELECT id, coalesce(parent_id, -1), is_source::int, coalesce(feeder_id, -1), own_customers, own_critical,"
-            f" round(own_load_kw * 1000)::bigint FROM {element} ORDER BY id",  # noqa: S608
+            "SELECT id, coalesce(parent_id, -1), is_source::int, coalesce(feeder_id, -1), own_customers, own_critical,"  # noqa: S608
+            f" round(own_load_kw * 1000)::bigint FROM {element} ORDER BY id",
             7,
         )
         tie_a, tie_b = read_columns(f"SELECT a_id, b_id FROM {tie}", 2)  # noqa: S608
@@ -372,7 +372,7 @@ _cache_lock = threading.Lock()
 _NOW_SQL = f"""
 SELECT (SELECT number FROM {GridRevision._meta.db_table} WHERE id = 1),
        ARRAY(SELECT id FROM {GridElement._meta.db_table} WHERE is_open)
-"""
+"""  # noqa: S608 - only tables' names
 
 
 def current_state() -> OperatingState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from django.db import connection, models
@@ -101,7 +102,8 @@ ENTITIES: tuple[Entity, ...] = (
         ),
         live_joins=f"{_IN_BRANCH} LEFT JOIN {CUSTOMER} lc ON lc.id = l.customer_id"
         f" LEFT JOIN {ELEMENT} le ON le.id = l.element_id",
-        stored_joins=f"JOIN {CUSTOMER} rc ON rc.account_number = r.account_number JOIN {ELEMENT} re ON re.code = r.element"
+        stored_joins=f"JOIN {CUSTOMER} rc ON rc.account_number = r.account_number"
+        f" JOIN {ELEMENT} re ON re.code = r.element"
         f" LEFT JOIN {BRANCH} rb ON rb.code = nullif(r.branch, '')",
     ),
 )  # fmt: skip
@@ -209,8 +211,7 @@ def _entity_changes(staging: Staging, entity: Entity) -> tuple[dict[str, int], d
 
 
 def _change(code: str, labels: list[str], pairs: Any) -> dict[str, Any]:
-    import json  # psycopg2 hands jsonb inside a raw cursor over as text under Django
-
+    # under Django a raw cursor hands jsonb over as text
     values = [json.loads(pair) if isinstance(pair, str) else pair for pair in pairs]
     return {"code": code, "fields": {n: v for n, v in zip(labels, values, strict=True) if v and v[0] != v[1]}}
 
@@ -222,7 +223,10 @@ def _branch_scope(staging: Staging) -> str:
         for table, column in (("elements", "branch"), ("customers", "branch"), ("service_points", "branch"))
         if column in staging.present.get(table, ())
     )
-    points = f"SELECT b.code FROM raw_service_points r JOIN {ELEMENT} e ON e.code = r.element JOIN {BRANCH} b ON b.id = e.branch_id"  # noqa: S608
+    points = (
+        f"SELECT b.code FROM raw_service_points r JOIN {ELEMENT} e ON e.code = r.element"  # noqa: S608
+        f" JOIN {BRANCH} b ON b.id = e.branch_id"
+    )
     named = " UNION ".join(filter(None, [named, points]))
     return f"l.branch_id IN (SELECT id FROM {BRANCH} WHERE code IN ({named}))"  # noqa: S608
 
@@ -233,7 +237,7 @@ _LIVE_EDGES = f"""
     UNION
     SELECT least(x.code, y.code), greatest(x.code, y.code)
     FROM {TIE} t JOIN {ELEMENT} x ON x.id = t.a_id JOIN {ELEMENT} y ON y.id = t.b_id
-"""
+"""  # noqa: S608 - only tables' names
 
 
 def _edge_changes() -> tuple[dict[str, int], dict[str, list[Any]]]:
@@ -247,7 +251,8 @@ def _edge_changes() -> tuple[dict[str, int], dict[str, list[Any]]]:
         db.execute("ANALYZE new_edges")
         db.execute("ANALYZE live_edges")
         db.execute(
-            "CREATE TEMP TABLE added_edges ON COMMIT DROP AS SELECT a, b FROM new_edges EXCEPT SELECT a, b FROM live_edges"
+            "CREATE TEMP TABLE added_edges ON COMMIT DROP AS"
+            " SELECT a, b FROM new_edges EXCEPT SELECT a, b FROM live_edges"
         )
         # gone: between two elements of the file, or from one of them to the parent it has no longer
         db.execute(
@@ -340,7 +345,9 @@ def _entity_write(staging: Staging, entity: Entity) -> None:
     if table == "elements":
         new["is_open"] = new["normally_open"]
         if "normally_open" in present:  # where a switch stands now is not the file's business, unless its rest changes
-            changed["is_open"] = f"CASE WHEN l.normally_open = {new['normally_open']} THEN l.is_open ELSE {new['normally_open']} END"
+            changed["is_open"] = (
+                f"CASE WHEN l.normally_open = {new['normally_open']} THEN l.is_open ELSE {new['normally_open']} END"
+            )
     if table == "service_points":
         new["branch_id"] = changed["branch_id"] = "coalesce(rb.id, re.branch_id)"
         if "branch" not in present:
@@ -407,7 +414,7 @@ def _contacts_write() -> None:
             INSERT INTO {CONTACT} (customer_id, kind, value, reversed_digits, is_preferred, opted_out)
             SELECT c.id, n.kind, n.value, CASE WHEN n.kind = 'phone' THEN reverse(ltrim(n.value, '+')) ELSE '' END,
                    n.is_preferred, false
-            FROM added_contacts n JOIN {CUSTOMER} c ON c.account_number = n.account_number
+            FROM added_contacts n JOIN {CUSTOMER} c ON c.account_number = n.account_number ORDER BY c.id
             """  # noqa: S608
         )
 

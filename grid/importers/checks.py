@@ -92,8 +92,20 @@ def check_all(staging: Staging) -> None:
     _check_references(staging)
     _check_branch_cycles(staging)
     if "customers" in staging.present:
-        _note(staging, "customers", "phone", "bad_phone", "SELECT row, given FROM raw_contacts WHERE kind = 'phone' AND value IS NULL")
-        _note(staging, "customers", "email", "bad_email", "SELECT row, given FROM raw_contacts WHERE kind = 'email' AND value IS NULL")
+        _note(
+            staging,
+            "customers",
+            "phone",
+            "bad_phone",
+            "SELECT row, given FROM raw_contacts WHERE kind = 'phone' AND value IS NULL",
+        )
+        _note(
+            staging,
+            "customers",
+            "email",
+            "bad_email",
+            "SELECT row, given FROM raw_contacts WHERE kind = 'email' AND value IS NULL",
+        )
 
 
 def _check_rows(staging: Staging, table: str) -> None:
@@ -201,9 +213,7 @@ def _add_cycles(staging: Staging, table: str, rows: dict[str, tuple[int, str]]) 
         settled.update(trail)
 
 
-def _note(
-    staging: Staging, table: str, column: str, code: str, sql: str, params: list[object] | None = None
-) -> None:
+def _note(staging: Staging, table: str, column: str, code: str, sql: str, params: list[str] | None = None) -> None:
     with connection.cursor() as db:
         db.execute(f"{sql} LIMIT {ERRORS_KEPT}", params)
         for row, value in db.fetchall():

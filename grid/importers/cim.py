@@ -68,7 +68,7 @@ def read(staging: Staging, files: Sequence[tuple[str, Path]]) -> None:
         with path.open("rb") as raw:
             is_packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            stream = cast("IO[bytes]", gzip.open(raw)) if is_packed else raw
+            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_packed else cast("IO[bytes]", raw)
             try:
                 model.add_stream(name, _Limited(stream, name))
             except (etree.XMLSyntaxError, zlib.error, EOFError, gzip.BadGzipFile) as broken:
@@ -283,12 +283,12 @@ class _Model:
                 self._unresolved(equipment, "Equipment.UsagePoint", usage_point)
             else:
                 meters[identifier] = device_at.get(usage_point) or self.objects[usage_point].name
-        for usage_point in self.of("UsagePoint").values():
-            equipment_id = usage_point["UsagePoint.Equipments"]
+        for place in self.of("UsagePoint").values():
+            equipment_id = place["UsagePoint.Equipments"]
             if equipment_id and equipment_id in self.objects:
-                meters.setdefault(equipment_id, usage_point.name)
+                meters.setdefault(equipment_id, place.name)
             elif equipment_id:
-                self._unresolved(usage_point, "UsagePoint.Equipments", equipment_id)
+                self._unresolved(place, "UsagePoint.Equipments", equipment_id)
         return meters
 
     def _unresolved(self, where: _Object, column: str, value: str) -> None:

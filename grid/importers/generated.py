@@ -5,11 +5,12 @@ feeders in sections with switches and fuses, open ties between neighbouring feed
 people behind them. Nobody in it exists: numbers and names are drawn, e-mail addresses end in example.com.
 """
 
+# ruff: noqa: SIM905 - long lists of words read better as text
+
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,20 +25,41 @@ FEEDERS_PER_STATION = 5
 TRANSFORMERS_PER_BLOCK = 64
 CENTRE = (108.62, 27.94)
 
-_SURNAMES = list("王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙史黎贺顾毛郝龚邵万覃武钱戴严莫孔向常汤")
-_GIVEN = list("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建国文辉力海波宁贵福生龙元全胜学祥才发武新利清飞彬富顺信子成康星光天达安岩中茂进林有坚和彪博诚先敬震振壮会思群豪心邦承乐绍功松善厚庆民友裕河哲江浩亮政谦亨奇固之轮翰朗伯宏言若鸣朋斌梁栋维启克伦翔旭鹏泽晨辰士以致树炎德行时泰盛雄琛钧冠策腾楠榕风航弘倩雪琳婷慧莹梅怡佳欣悦")
-_ENGLISH = ["Anna Smith", "Peter Jones", "Maria Garcia", "David Miller", "Laura Rossi", "Tom Baker", "Emma Wilson", "Ivan Petrov"]
-_STREETS = ["东风路", "建设路", "人民路", "解放路", "新华路", "中山路", "和平路", "胜利路", "滨河路", "迎宾大道", "文化路", "工农路", "青年路", "环城南路", "环城北路", "锦江路", "梵净路", "桃源路", "学府路", "站前路", "金滩路", "沿江大道", "南门街", "北关街", "西外街", "东门巷", "花果路", "体育路", "园丁路", "凤凰路"]
-_COMPOUNDS = ["锦绣花园", "阳光小区", "金鑫家园", "御景苑", "滨江华府", "翠屏小区", "龙腾新城", "凤凰城", "幸福里", "丽景花园", "明珠花园", "桂花园", "丹桂苑", "金色家园", "水岸名都", "世纪新城", "书香门第", "紫荆苑", "铁路小区", "电力小区", "教师新村", "供销社宿舍", "粮食局宿舍", "机械厂宿舍"]
-_TOWNS = ["坝黄镇", "云场坪镇", "漾头镇", "桐木坪乡", "瓦屋乡", "滑石乡", "和平乡", "大坪乡", "鱼塘乡", "黄道乡", "六龙山乡", "茶店镇", "敖寨乡", "下溪乡", "谢桥镇", "川硐镇"]
+_SURNAMES = list(
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔"
+    "谭陆范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙史黎贺顾毛郝龚邵万覃武钱戴严莫孔向常汤"
+)
+_GIVEN = list(
+    "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建国文辉力海波宁贵福生龙元全胜学祥才发武新利清飞彬富顺信"
+    "子成康星光天达安岩中茂进林有坚和彪博诚先敬震振壮会思群豪心邦承乐绍功松善厚庆民友裕河哲江浩亮政谦亨奇固之轮翰朗"
+    "伯宏言若鸣朋斌梁栋维启克伦翔旭鹏泽晨辰士以致树炎德行时泰盛雄琛钧冠策腾楠榕风航弘倩雪琳婷慧莹梅怡佳欣悦"
+)
+_ENGLISH = ["Anna Smith", "Peter Jones", "Maria Garcia", "David Miller", "Laura Rossi", "Tom Baker", "Ivan Petrov"]
+_STREETS = (
+    "东风路 建设路 人民路 解放路 新华路 中山路 和平路 胜利路 滨河路 迎宾大道 文化路 工农路 青年路 "
+    "环城南路 环城北路 锦江路 梵净路 桃源路 学府路 站前路 金滩路 沿江大道 南门街 北关街 西外街 "
+    "东门巷 花果路 体育路 园丁路 凤凰路"
+).split()
+_COMPOUNDS = (
+    "锦绣花园 阳光小区 金鑫家园 御景苑 滨江华府 翠屏小区 龙腾新城 凤凰城 幸福里 丽景花园 明珠花园 "
+    "桂花园 丹桂苑 金色家园 水岸名都 世纪新城 书香门第 紫荆苑 铁路小区 电力小区 教师新村 供销社宿舍 "
+    "粮食局宿舍 机械厂宿舍"
+).split()
+_TOWNS = (
+    "坝黄镇 云场坪镇 漾头镇 桐木坪乡 瓦屋乡 滑石乡 和平乡 大坪乡 鱼塘乡 黄道乡 六龙山乡 茶店镇 "
+    "敖寨乡 下溪乡 谢桥镇 川硐镇"
+).split()
 _VILLAGES_A = list("大小上下前后东西老新石木岩溪龙凤马牛")
-_VILLAGES_B = ["湾村", "坪村", "寨村", "田村", "塘村", "坡村", "冲村", "沟村", "岭村", "坝村", "井村", "桥村"]
-_STATIONS = ["城东", "城南", "城西", "城北", "河滨", "桃园", "金盘", "马岩", "灯塔", "川硐", "茶店", "谢桥", "坝黄", "漾头", "云场", "黄道", "龙田", "松桃", "平头", "盘石", "孟溪", "大兴", "寨英", "乌罗"]
+_VILLAGES_B = ("湾村 坪村 寨村 田村 塘村 坡村 冲村 沟村 岭村 坝村 井村 桥村").split()
+_STATIONS = (
+    "城东 城南 城西 城北 河滨 桃园 金盘 马岩 灯塔 川硐 茶店 谢桥 坝黄 漾头 云场 黄道 龙田 "
+    "松桃 平头 盘石 孟溪 大兴 寨英 乌罗"
+).split()
 _FEEDERS = list("东西南北中甲乙丙丁安宁平昌隆兴旺福禄寿喜金银铜铁江河湖海山川松竹梅兰菊荷柳杏桃李")
-_SHOPS = ["超市", "餐馆", "药店", "理发店", "五金店", "服装店", "宾馆", "茶楼", "网吧", "汽修厂"]
-_WORKS = ["水泥厂", "机砖厂", "木材加工厂", "食品厂", "纺织厂", "锰业公司", "包装厂", "机械厂"]
-_FARMS = ["养殖场", "茶场", "提灌站", "果园", "蔬菜基地"]
-_PUBLIC = ["人民医院", "中心小学", "第一中学", "自来水厂", "派出所", "卫生院", "污水处理厂", "养老院", "汽车站", "广播电视台"]
+_SHOPS = ("超市 餐馆 药店 理发店 五金店 服装店 宾馆 茶楼 网吧 汽修厂").split()
+_WORKS = ("水泥厂 机砖厂 木材加工厂 食品厂 纺织厂 锰业公司 包装厂 机械厂").split()
+_FARMS = ("养殖场 茶场 提灌站 果园 蔬菜基地").split()
+_PUBLIC = ("人民医院 中心小学 第一中学 自来水厂 派出所 卫生院 污水处理厂 养老院 汽车站 广播电视台").split()
 
 _CLASSES = ("residential", "commercial", "industrial", "agricultural", "public")
 _CLASS_SHARES = {
@@ -126,7 +148,9 @@ def stage(staging: Staging, *, service_points: int, seed: int, prefix: str) -> N
     number = 0
     for block, start in enumerate(range(0, len(city.transformers), TRANSFORMERS_PER_BLOCK)):
         transformers = city.transformers[start : start + TRANSFORMERS_PER_BLOCK]
-        customers, points = _people(transformers, first=number, rng=np.random.default_rng([seed, 1, block]), prefix=prefix)
+        customers, points = _people(
+            transformers, first=number, rng=np.random.default_rng([seed, 1, block]), prefix=prefix
+        )
         staging.copy_chunk("customers", CUSTOMER_COLUMNS, customers)
         staging.copy_chunk("service_points", POINT_COLUMNS, points)
         number += sum(t.size for t in transformers)
@@ -160,7 +184,9 @@ def _network(*, service_points: int, rng: np.random.Generator, prefix: str) -> _
         bus, at = _station(city, station, area, high_voltage, rng)
         mine = range(station * FEEDERS_PER_STATION, min((station + 1) * FEEDERS_PER_STATION, len(feeders)))
         for place, feeder in enumerate(mine):
-            end, spot = _feeder(city, feeder, feeders[feeder], area, bus[place % 2], at, 2 * math.pi * place / len(mine), rng)
+            end, spot = _feeder(
+                city, feeder, feeders[feeder], area, bus[place % 2], at, 2 * math.pi * place / len(mine), rng
+            )
             ends.append(end)
             owners.append(area.code)
             spots.append(spot)
@@ -201,7 +227,9 @@ def _station(
     """A 110 kV station, or in the country a 35 kV one fed from it; two busbars each."""
     at = (area.lon + float(rng.normal(0, 0.012)), area.lat + float(rng.normal(0, 0.01)))
     code = f"{city.prefix}S{station + 1:03d}"
-    name = _STATIONS[station % len(_STATIONS)] + ("" if station < len(_STATIONS) else f"{station // len(_STATIONS) + 1}号")
+    name = _STATIONS[station % len(_STATIONS)] + (
+        "" if station < len(_STATIONS) else f"{station // len(_STATIONS) + 1}号"
+    )
     if area.area_class == AreaClass.URBAN or not high_voltage:
         city.add(code, ElementKind.SUBSTATION, f"110kV{name}变电站", area.code, is_source=True, at=at)
         high_voltage.append(code)
@@ -304,7 +332,7 @@ def _people(transformers: list[_Transformer], *, first: int, rng: np.random.Gene
     for transformer in transformers:
         shares = np.cumsum(_CLASS_SHARES[transformer.area_class])
         classes = np.minimum(np.searchsorted(shares, kinds[i : i + transformer.size]), 4).tolist()
-        at = (spread[i : i + transformer.size] + (transformer.lon, transformer.lat)).tolist()
+        at = (spread[i : i + transformer.size] + np.array([transformer.lon, transformer.lat])).tolist()
         for j, (class_number, (lon, lat)) in enumerate(zip(classes, at, strict=True)):
             customer_class = _CLASSES[class_number]
             number = first + i

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import phonenumbers
 import pypinyin
 from django.conf import settings
@@ -11,7 +10,7 @@ from django.db import connection
 from grid.importers.staging import copy_rows
 
 # surnames that are read differently from the same character elsewhere
-_SURNAMES = {"单": "s", "曾": "z", "解": "x", "仇": "q", "查": "z", "区": "o", "朴": "p", "盖": "g", "乐": "y", "翟": "z"}
+_SURNAMES = dict(zip("单曾解仇查区朴盖乐翟", "szxqzopgyz", strict=True))
 _initial_of: dict[str, str] = {}
 
 
@@ -78,7 +77,8 @@ def contacts_stage(*, has_phone: bool, has_email: bool) -> None:
                 db.execute("CREATE TEMP TABLE phone_of (given text, value text) ON COMMIT DROP")
                 copy_rows("phone_of", ["given", "value"], numbers)
                 db.execute(
-                    "UPDATE raw_contacts r SET value = p.value FROM phone_of p WHERE p.given = r.given AND r.value IS NULL"
+                    "UPDATE raw_contacts r SET value = p.value FROM phone_of p"
+                    " WHERE p.given = r.given AND r.value IS NULL"
                 )
         if has_email:
             db.execute(
@@ -108,5 +108,3 @@ def initials_stage() -> None:
             "UPDATE raw_customers r SET initials = i.initials FROM initials_of i"
             " WHERE i.name = r.name AND coalesce(r.initials, '') = ''"
         )
-
-

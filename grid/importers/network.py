@@ -71,9 +71,10 @@ class FlatNetwork:
 
     def _branch(self, staging: Staging, file: str) -> str:
         if staging.branch_code:
-            known = Branch.objects.filter(code=staging.branch_code).first() or Branch.objects.filter(
-                name=staging.branch_code
-            ).first()
+            known = (
+                Branch.objects.filter(code=staging.branch_code).first()
+                or Branch.objects.filter(name=staging.branch_code).first()
+            )
             if known is None:
                 raise ImportRefused(Problem("unknown_branch", value=staging.branch_code))
             return known.code

@@ -141,10 +141,7 @@ class Staging:
     def copy_csv(self, table: str, *, file: str, columns: Sequence[str], stream: IO[bytes], encoding: str) -> None:
         """COPY a CSV stream without its first row, as it is; a broken row becomes a problem of that row."""
         self.begin(table, file, columns)
-        sql = (
-            f"COPY raw_{table} ({', '.join(columns)}) FROM STDIN"
-            f" (FORMAT csv, NULL E'\\x02', ENCODING '{encoding}')"
-        )
+        sql = f"COPY raw_{table} ({', '.join(columns)}) FROM STDIN (FORMAT csv, NULL E'\\x02', ENCODING '{encoding}')"
         try:
             with connection.cursor() as db:
                 db.execute("SAVEPOINT before_copy")

@@ -22,11 +22,9 @@ from grid.models import (
     ContactKind,
     ContactPoint,
     Customer,
-    CustomerClass,
     ElementKind,
     GridElement,
     GridTie,
-    Importance,
     ServicePoint,
 )
 
@@ -67,12 +65,12 @@ _ELEMENTS = [  # name, kind, parent, branch, normally open
 ]
 
 _CUSTOMERS = [  # name, account, 姓名, initials, class, importance, language, phone, e-mail
-    ("chen", "1000000001", "陈静", "cj", CustomerClass.RESIDENTIAL, Importance.NORMAL, "zh-hans", "+8613800138001", ""),
-    ("wang", "1000000002", "王伟", "ww", CustomerClass.RESIDENTIAL, Importance.NORMAL, "zh-hans", "+8613800138002", "wang@example.com"),
-    ("life_support", "1000000003", "李桂英", "lgy", CustomerClass.RESIDENTIAL, Importance.LIFE_SUPPORT, "zh-hans", "+8613800138003", ""),
-    ("smith", "1000000004", "Anna Smith", "as", CustomerClass.COMMERCIAL, Importance.NORMAL, "en", "+8613800138004", "anna@example.com"),
-    ("hospital", "1000000005", "市第一人民医院", "sdyrmyy", CustomerClass.PUBLIC, Importance.IMPORTANT_1, "zh-hans", "+8613800138005", "duty@hospital.example.com"),
-]  # fmt: skip
+    ("chen", "1000000001", "陈静", "cj", "residential", "normal", "zh-hans", "+8613800138001", ""),
+    ("wang", "1000000002", "王伟", "ww", "residential", "normal", "zh-hans", "+8613800138002", "wang@example.com"),
+    ("life_support", "1000000003", "李桂英", "lgy", "residential", "life_support", "zh-hans", "+8613800138003", ""),
+    ("smith", "1000000004", "Anna Smith", "as", "commercial", "normal", "en", "+8613800138004", "anna@example.com"),
+    ("hospital", "1000000005", "市第一人民医院", "sdyrmyy", "public", "important_1", "zh-hans", "+8613800138005", ""),
+]
 
 _SERVICE_POINTS = [  # code, meter, customer, transformer, address, kW
     ("SP0001", "M0001", "chen", "T11", "东风路12号3单元501室", 1.5),

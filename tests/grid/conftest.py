@@ -49,13 +49,22 @@ def city(db: None) -> SmallCity:
 def import_texts(db: None, tmp_path: Path) -> Importer:
     """Import texts (or bytes) as files of these names."""
 
-    def run(files: dict[str, str | bytes], *, apply: bool = True, source_format: str = "csv", **options: str) -> GridImport:
+    def run(
+        files: dict[str, str | bytes],
+        *,
+        apply: bool = True,
+        source_format: str = "csv",
+        source: str = "",
+        branch_code: str = "",
+    ) -> GridImport:
         paths = []
         for name, content in files.items():
             path = tmp_path / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             paths.append(path)
-        grid_import = import_create(file_names=list(files), source_format=source_format, by="asha", **options)
+        grid_import = import_create(
+            file_names=list(files), source_format=source_format, by="asha", source=source, branch_code=branch_code
+        )
         import_run(grid_import=grid_import, paths=paths, apply=apply)
         grid_import.refresh_from_db()
         return grid_import

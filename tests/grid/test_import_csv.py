@@ -13,7 +13,7 @@ NOTHING = {"added": 0, "changed": 0, "removed": 0}
 
 def everything() -> list[list[tuple[object, ...]]]:
     return [
-        list(model.objects.order_by("pk").values_list())  # type: ignore[attr-defined]
+        list(model.objects.order_by("pk").values_list())
         for model in (Branch, GridElement, GridTie, Customer, ContactPoint, ServicePoint)
     ]
 
@@ -71,7 +71,9 @@ def test_a_preview_writes_nothing(import_texts: Importer) -> None:
 def test_what_differs_is_changed_and_what_is_missing_is_removed(import_texts: Importer) -> None:
     import_texts(CITY)
 
-    done = import_texts({"s.csv": SERVICE_POINTS.replace("东风路12号", "东风路21号").replace("SP3,M3,A2,F2,建设路1号,2\n", "")})
+    done = import_texts(
+        {"s.csv": SERVICE_POINTS.replace("东风路12号", "东风路21号").replace("SP3,M3,A2,F2,建设路1号,2\n", "")}
+    )
 
     assert done.counts == {"service_points": {"added": 0, "changed": 1, "removed": 1}}
     [change] = done.sample["service_points"]["changed"]

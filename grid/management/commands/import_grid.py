@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
         parser.add_argument("--format", choices=sorted(READERS), help="told by the files' endings when left out")
         parser.add_argument("--dry-run", action="store_true", help="only show what would change")
-        parser.add_argument("--branch", default="", help="branch of a CIM or OpenDSS network (default: one of its name)")
+        parser.add_argument("--branch", default="", help="branch of a CIM or OpenDSS network")
         parser.add_argument("--source", default="", help="name of the origin, when it is not the network's own name")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +50,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{table:15} added {counts['added']:>9}  changed {counts['changed']:>9}  removed {counts['removed']:>9}"
             )
-        self.stdout.write(f"import {grid_import.pk}: {'preview only, nothing written' if options['dry_run'] else 'done'}")
+        self.stdout.write(
+            f"import {grid_import.pk}: {'preview only, nothing written' if options['dry_run'] else 'done'}"
+        )
 
 
 def _line(problem: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from grid.topology import isolated_service_points
 
 
 class Command(BaseCommand):
-    help = 'For every case of a JSON file [{"open": ["code", ...]}, ...] print the codes of the isolated service points.'
+    help = 'For every case of a JSON file [{"open": ["code", ...]}, ...] print who loses supply.'
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE.json")
