@@ -8,7 +8,7 @@
 ``DEBUG``                   ``true`` / ``false`` (default ``true`` with embedded servers)
 ``ALLOWED_HOSTS``           comma separated
 ``CSRF_TRUSTED_ORIGINS``    comma separated, with scheme
-``SECURE_BEHIND_TLS``       ``true`` when a proxy in front speaks https: secure cookies, HSTS, redirect (default ``false``)
+``SECURE_BEHIND_TLS``       ``true`` when a proxy in front speaks https: secure cookies, HSTS, redirect
 ``SITE_URL``                address of the site in messages to customers
 ``TIME_ZONE``               the site's zone (default ``Asia/Shanghai``)
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
