@@ -19,4 +19,7 @@ urlpatterns = [
     path("tokens/<int:pk>/revoke/", views.token_revoke, name="token-revoke"),
     path("access-log/", views.access_log, name="access-log"),
     path("rules/", views.rules, name="rules"),
+    # stand before the login library's own: passwords and addresses are the administrator's matter
+    path("password/reset/", views.reset_closed, name="reset-closed"),
+    path("email/", views.reset_closed, name="email-closed"),
 ]

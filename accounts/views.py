@@ -62,6 +62,12 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/profile.html", {"form": form, "grants": grants}, status=wrong(form))
 
 
+@require_GET
+def reset_closed(request: HttpRequest) -> HttpResponse:
+    """Passwords are reset by an administrator, who knows the person; no link by mail opens an account."""
+    return render(request, "accounts/reset_closed.html")
+
+
 # --- users ------------------------------------------------------------------------------------------
 
 

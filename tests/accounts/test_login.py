@@ -74,6 +74,11 @@ def test_nobody_signs_up(client: Client) -> None:
     assert not User.objects.filter(username="eve").exists()
 
 
+def test_passwords_are_reset_by_the_administrator_only(client: Client) -> None:
+    assert "Your administrator gives you a new one." in client.get("/accounts/password/reset/").content.decode()
+    assert client.post("/accounts/password/reset/", {"email": "mei@example.com"}).status_code == 405
+
+
 def test_five_wrong_passwords_lock_the_name_from_that_address_for_a_quarter_of_an_hour(client: Client) -> None:
     assert [sign_in(client, password="wrong") for _ in range(5)] == [200, 200, 200, 200, 429]
 
