@@ -142,7 +142,7 @@ def with_second_factor(username: str = "mei") -> str:
     user, secret = User.objects.get(username=username), generate_totp_secret()
     TOTP.activate(user, secret)
     RecoveryCodes.activate(user)
-    return secret
+    return str(secret)
 
 
 def test_with_a_second_factor_the_password_is_not_enough(client: Client) -> None:
