@@ -67,6 +67,8 @@ def find(request: HttpRequest) -> HttpResponse:
     if wants_fragment(request):
         context = _search_context(search(actor=actor, query=query))
         context["call"] = selectors.call_by_key(actor=actor, key=key) if key else None
+        # Enter while the hits are still on their way opens the card twice: the same token makes it one
+        context["start_token"] = form.cleaned_data.get("start_token") or context["start_token"]
         return render(request, "call_center/partials/_results.html", context)
     only = search(actor=actor, query=query).only
     if key and only is not None:
@@ -101,7 +103,7 @@ def _at_hand(actor: Actor) -> dict[str, Any]:
     """The last premises and outages, those that are pinned, and how many people wait to be called back."""
     pinned = selectors.pinned_service_points(actor=actor)
     recent = [pk for pk in selectors.recent_service_points(actor=actor) if pk not in pinned]
-    hits = premises_hits(actor=actor, matched=dict.fromkeys([*pinned, *recent], ("code", "")))
+    hits = premises_hits(actor=actor, matched=dict.fromkeys([*pinned, *recent], ("recent", "")))
     by_id = {hit.service_point.pk: hit for hit in hits}
     return {
         "pinned": [by_id[pk] for pk in pinned if pk in by_id],
