@@ -72,9 +72,10 @@ def killed(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_until_states(wanted: dict[str, int]) -> None:
-    end = time.monotonic() + 30
+def wait_until_states(wanted: dict[str, int], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
     while states() != wanted and time.monotonic() < end:
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
         time.sleep(0.05)
     assert states() == wanted
 
@@ -101,7 +102,7 @@ def test_a_sender_killed_after_its_claim_lost_nothing_and_sent_nothing(
     off(city, asha, "T12")
     services.days_open()
     with gate_held(), deliver(smtp) as process:
-        wait_until_states({"LEASED": 1})
+        wait_until_states({"LEASED": 1}, process)
         killed(process)
     assert sms.journal == []
 
@@ -121,7 +122,7 @@ def test_a_sender_killed_before_the_answer_leaves_a_doubt_and_no_second_text_mes
     off(city, asha, "T11")  # Chen and Wang; life support would be sent again
     sms.behave("hang")
     with deliver(smtp) as process:
-        sms.wait_for(2)
+        sms.wait_for(2, timeout=60)
         killed(process)
     sms.behave("ok")
 
@@ -204,7 +205,7 @@ def test_a_sender_asked_to_stop_finishes_its_batch(
     off(city, asha, "T11")
     sms.behave("delay", seconds=1.0)
     with deliver(smtp) as process:
-        sms.wait_for(1)
+        sms.wait_for(1, timeout=60)
         process.terminate()
         assert process.wait(timeout=30) == 0
 
