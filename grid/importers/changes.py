@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from django.db import connection, models
+from django.db.models.fields.reverse_related import ManyToOneRel
 
 from grid.forest import network_rebuild
 from grid.importers.checks import KEYS, LIVE, boolean, number
@@ -425,7 +426,10 @@ def _remove(table: str) -> None:
     problems: list[Problem] = []
     ours = {TIE, CONTACT, ELEMENT}
     with connection.cursor() as db:
-        for relation in model._meta.related_objects:
+        for relation in model._meta.get_fields(include_hidden=True):
+            # hidden ones too: those without a name of their own, and the tables between
+            if not isinstance(relation, ManyToOneRel):
+                continue
             other, column = relation.related_model._meta.db_table, relation.field.column
             if other in ours:
                 continue

@@ -6,6 +6,7 @@ import pytest
 
 from grid.forest import totals_wrong
 from grid.models import Branch, ContactPoint, Customer, GridElement, GridImport, GridTie, ServicePoint
+from outages.models import Outage
 from tests.grid.conftest import BRANCHES, CITY, CUSTOMERS, ELEMENTS, SERVICE_POINTS, Importer
 
 NOTHING = {"added": 0, "changed": 0, "removed": 0}
@@ -168,3 +169,27 @@ def test_a_code_of_another_network_is_not_taken_over(import_texts: Importer) -> 
 
     assert {p[3] for p in problems(refused)} == {"code_taken"}
     assert everything() == before
+
+
+def test_what_history_names_is_not_removed(import_texts: Importer) -> None:
+    import_texts(CITY)
+    outage = Outage.objects.create(
+        reference="F-2026-000001",
+        kind="fault",
+        status="suspected",
+        level="distribution",
+        branch=Branch.objects.get(code="0101"),
+        feeder=GridElement.objects.get(code="F2"),
+    )
+    before = everything()
+
+    refused = import_texts(
+        {
+            "e.csv": "".join(line for line in ELEMENTS.splitlines(True) if not line.startswith(("F2", "K1"))),
+            "s.csv": SERVICE_POINTS.replace(",F2,", ",T1,"),
+        }
+    )
+
+    assert [(e["code"], e["value"]) for e in refused.errors] == [("in_use", "F2")]
+    assert everything() == before
+    assert Outage.objects.get() == outage
