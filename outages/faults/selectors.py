@@ -20,7 +20,7 @@ from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import ElementKind, GridElement, ServicePoint
 from outages import impact
-from outages.faults.models import Crew, CrewAssignment, CrewState, TroubleReport
+from outages.faults.models import Crew, CrewAssignment, CrewState, Fault, TroubleReport
 from outages.impact import Impact
 from outages.models import Outage, OutageKind
 from outages.selectors import outage_by_reference
@@ -117,6 +117,12 @@ def outage_by_fault(*, actor: Actor, reference: str) -> Outage:
     if outage.kind != OutageKind.FAULT:
         raise NotFound(field="reference")
     return outage
+
+
+def fault_of(outage: Outage) -> Fault:
+    """The fault of an outage as it is now, with its crews."""
+    faults = Fault.objects.select_related("outage__branch", "outage__feeder", "outage__merged_into", "element")
+    return faults.prefetch_related("assignments__crew").get(outage=outage)
 
 
 def points_off(service_point_ids: Collection[int]) -> set[int]:
