@@ -356,6 +356,11 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    # several things have a state; each list of words keeps its own name in the schema
+    "ENUM_NAME_OVERRIDES": {
+        "FaultStateEnum": "outages.faults.models.FaultState",
+        "CrewStateEnum": "outages.faults.models.CrewState",
+    },
 }
 
 LOGGING = {
