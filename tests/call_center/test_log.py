@@ -115,10 +115,10 @@ def test_save_and_ready_goes_back_to_the_search_box_with_a_receipt(client: Clien
         reverse("call_center:log", args=[call.key]), {"reason": "no_supply", "scope": "unknown", "ready": "1"}
     )
 
-    assert response.url == "/console/?done"
+    assert response["Location"] == "/console/?done"
     call.refresh_from_db()
     assert call.outage is not None
-    page = client.get(response.url).content.decode()
+    page = client.get(response["Location"]).content.decode()
     assert 'id="console-search"' in page
     assert call.outage.reference in page
 
@@ -259,7 +259,7 @@ def test_still_off_at_the_callback_opens_a_new_card(
     response = client.post(reverse("call_center:callback_record", args=[callback.pk]), {"result": "still_out"})
 
     fresh = Call.objects.exclude(pk=call.pk).get()
-    assert response.url == reverse("call_center:call", args=[fresh.key])
+    assert response["Location"] == reverse("call_center:call", args=[fresh.key])
     assert fresh.service_point == city.service_points["SP0001"]
 
 

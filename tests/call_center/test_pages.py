@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -40,8 +42,8 @@ def test_the_console_opens_with_the_search_box(client: Client) -> None:
 def test_a_query_never_stays_in_the_address(client: Client) -> None:
     response = client.get("/console/?q=13800138002")
 
-    assert (response.status_code, response.url) == (302, "/console/?found")
-    assert "138****8002" in client.get(response.url).content.decode()
+    assert (response.status_code, response["Location"]) == (302, "/console/?found")
+    assert "138****8002" in client.get(response["Location"]).content.decode()
 
 
 def test_while_typing_the_hits_come_as_a_fragment(client: Client) -> None:
@@ -55,13 +57,13 @@ def test_enter_opens_the_one_premises_meant(client: Client, city: SmallCity) -> 
     response = client.post("/console/search/", {"q": "13800138002", "start_token": "t1"})
 
     call = Call.objects.get()
-    assert response.url == reverse("call_center:call", args=[call.key])
+    assert response["Location"] == reverse("call_center:call", args=[call.key])
     assert call.service_point == city.service_points["SP0002"]
 
 
 def test_enter_on_several_premises_shows_the_chooser(client: Client) -> None:
     response = client.post("/console/search/", {"q": "13800138001", "start_token": "t1"})
-    page = client.get(response.url).content.decode()
+    page = client.get(response["Location"]).content.decode()
 
     assert Call.objects.count() == 0
     assert 'data-key="1"' in page
@@ -69,7 +71,7 @@ def test_enter_on_several_premises_shows_the_chooser(client: Client) -> None:
 
 
 def test_a_mistyped_number_stays_in_the_box(client: Client) -> None:
-    page = client.get(client.post("/console/search/", {"q": "138001380022"}).url).content.decode()
+    page = client.get(client.post("/console/search/", {"q": "138001380022"})["Location"]).content.decode()
 
     assert 'value="138001380022"' in page
     assert "This is not a complete telephone number." in page
@@ -251,4 +253,48 @@ def test_an_outsider_is_refused(client: Client, name: str) -> None:
 
 
 def test_nobody_comes_in_without_a_login(db: None) -> None:
-    assert Client().get("/console/").url.startswith("/accounts/login/")
+    assert Client().get("/console/")["Location"].startswith("/accounts/login/")
+
+
+# --- what it costs ----------------------------------------------------------------------------------
+
+
+def statements(client: Client, path: str) -> list[str]:
+    """The statements of the desk itself: session and login are those of every page."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(path).status_code == 200
+    frame = ("django_session", "accounts_user", "accounts_rolegrant")
+    return [
+        s["sql"] for s in captured.captured_queries if not any(name in s["sql"].split("WHERE")[0] for name in frame)
+    ]
+
+
+def test_a_card_costs_the_same_whatever_is_true(client: Client, call: Call, fault_at: FaultAt) -> None:
+    path = reverse("call_center:call", args=[call.key])
+    quiet = statements(client, path)
+    fault_at("F1")
+    fault_at("T11")
+
+    assert len(quiet) == 6
+    # who else reported, and what was promised before
+    assert len(statements(client, path)) == 8
+
+
+def test_a_live_refresh_costs_five(client: Client, call: Call, fault_at: FaultAt) -> None:
+    fault_at("F1")
+
+    assert len(statements(client, reverse("call_center:card", args=[call.key]))) == 5
+
+
+def test_the_desk_costs_the_same_however_much_was_done(
+    client: Client, mei: Actor, city: SmallCity, fault_at: FaultAt
+) -> None:
+    from call_center import services
+
+    fault_at("F1")
+    for point in city.service_points.values():
+        call = services.call_start(actor=mei, service_point_id=point.pk)
+        services.call_log(actor=mei, key=call.key, reason="no_supply")
+
+    assert len(statements(client, "/console/")) <= 8
+    assert len(statements(client, "/console/calls/")) <= 3
