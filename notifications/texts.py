@@ -21,7 +21,7 @@ from outages import kinds
 from outages.supply_status import Cause, judge, spoken_time
 
 SMS_LIMIT: Final = 8  # segments; more is a mistake of ours
-SUBJECT_LIMIT: Final = 200
+SUBJECT_LIMIT: Final = 120  # letters; a long name of a place is cut, the words below have it whole
 
 # the letters that count once in a text message of the GSM alphabet (3GPP TS 23.038, 6.2.1), and those that count twice
 _GSM: Final = frozenset(
@@ -76,8 +76,10 @@ def compose(facts: Facts) -> Words:
         raise RenderError(type(broken).__name__) from broken
     if not subject or not text:
         raise RenderError("empty")
-    if sms_segments(text) > SMS_LIMIT or len(subject) > SUBJECT_LIMIT:
+    if sms_segments(text) > SMS_LIMIT:
         raise RenderError("too_long")
+    if len(subject) > SUBJECT_LIMIT:
+        subject = f"{subject[: SUBJECT_LIMIT - 1]}…"
     return Words(subject=subject, text=text, letter=letter)
 
 
