@@ -14,6 +14,7 @@ from grid.importers.staging import ERRORS_KEPT, ImportRefused, Problem, Staging
 from grid.models import ContactPoint, Customer, GridElement, GridTie, ServicePoint
 
 SAMPLES = 20
+ANALYZE_FROM = 1000  # rows
 
 BRANCH, ELEMENT, CUSTOMER, POINT = (LIVE[t] for t in ("branches", "elements", "customers", "service_points"))
 TIE, CONTACT = GridTie._meta.db_table, ContactPoint._meta.db_table
@@ -319,7 +320,7 @@ def changes_apply(staging: Staging, changes: Changes) -> None:
     for n, entity in enumerate(ENTITIES):
         if entity.table in staging.present:
             staging.progress(50 + 8 * n, "applying")
-            _entity_write(staging, entity)
+            _entity_write(staging, entity, changes.counts[entity.table])
             if entity.table == "branches":
                 _branch_parents(staging)
             elif entity.table == "elements":
@@ -334,7 +335,7 @@ def changes_apply(staging: Staging, changes: Changes) -> None:
     network_rebuild()
 
 
-def _entity_write(staging: Staging, entity: Entity) -> None:
+def _entity_write(staging: Staging, entity: Entity, counts: dict[str, int]) -> None:
     table, live, present = entity.table, LIVE[entity.table], staging.present[entity.table]
     stored_joins = entity.stored_joins
     new: dict[str, str] = {
@@ -354,16 +355,20 @@ def _entity_write(staging: Staging, entity: Entity) -> None:
         if "branch" not in present:
             stored_joins = stored_joins.replace("rb.code = nullif(r.branch, '')", "false")
     with connection.cursor() as db:
-        db.execute(
-            f"INSERT INTO {live} ({', '.join(new)}) SELECT {', '.join(new.values())} FROM diff_{table} d"  # noqa: S608
-            f" JOIN raw_{table} r ON r.row = d.row {stored_joins} WHERE d.is_new ORDER BY d.row",
-            {"source": staging.source},
-        )
-        db.execute(
-            f"UPDATE {live} l SET {', '.join(f'{c} = {v}' for c, v in changed.items())} FROM diff_{table} d"  # noqa: S608
-            f" JOIN raw_{table} r ON r.row = d.row {stored_joins} WHERE NOT d.is_new AND l.id = d.id",
-            {"source": staging.source},
-        )
+        if counts["added"]:
+            db.execute(
+                f"INSERT INTO {live} ({', '.join(new)}) SELECT {', '.join(new.values())} FROM diff_{table} d"  # noqa: S608
+                f" JOIN raw_{table} r ON r.row = d.row {stored_joins} WHERE d.is_new ORDER BY d.row",
+                {"source": staging.source},
+            )
+        if counts["changed"]:
+            db.execute(
+                f"UPDATE {live} l SET {', '.join(f'{c} = {v}' for c, v in changed.items())} FROM diff_{table} d"  # noqa: S608
+                f" JOIN raw_{table} r ON r.row = d.row {stored_joins} WHERE NOT d.is_new AND l.id = d.id",
+                {"source": staging.source},
+            )
+        if counts["added"] + counts["changed"] > ANALYZE_FROM:
+            db.execute(f"ANALYZE {live}")  # the statements that follow join what was just an empty table
 
 
 def _branch_parents(staging: Staging) -> None:
