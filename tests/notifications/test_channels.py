@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from accounts.actor import Actor
 from grid.models import ContactKind, ContactPoint
-from notifications import channels, sending
+from notifications import channels, fanout, router, sending
 from notifications.channels import Gateway, Message, SmsSender
 from notifications.models import Attempt, Delivery, DeliveryState, ProviderAccount, RateBucket, Suppression
 from tests.factories.grid import SmallCity
@@ -201,8 +201,6 @@ def test_a_long_name_silences_nobody(city: SmallCity, asha: Actor, smtp: SmtpSer
 def test_a_contact_that_vanished_after_the_plan_fails_alone(
     city: SmallCity, asha: Actor, smtp: SmtpServer, sms: SmsGateway
 ) -> None:
-    from notifications import fanout, router
-
     off(city, asha, "F1")
     router.route_events()
     fanout.fan_out()
@@ -281,8 +279,6 @@ def test_what_is_filled_in_is_never_a_template_again() -> None:
 
 
 def test_a_row_is_never_sent_by_two(city: SmallCity, asha: Actor, sms: SmsGateway) -> None:
-    from notifications import fanout, router
-
     off(city, asha, "F1")
     router.route_events()
     fanout.fan_out()
