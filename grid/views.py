@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required, permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from grid import services, tasks
@@ -19,6 +20,14 @@ from standards.errors import NotFound
 
 may_import = permission_required("grid.add_gridimport", raise_exception=True)
 
+TABLE_LABELS = {
+    "branches": _("branches"),
+    "elements": _("grid elements"),
+    "customers": _("customers"),
+    "service_points": _("service points"),
+    "connections": _("connections"),
+    "contacts": _("contact points"),
+}
 RUNNING = (GridImport.Status.QUEUED, GridImport.Status.READING, GridImport.Status.APPLYING)
 
 
@@ -60,7 +69,7 @@ def import_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def _context(grid_import: GridImport) -> dict[str, Any]:
     tables = [
         {
-            "name": table,
+            "name": TABLE_LABELS.get(table, table),
             "counts": counts,
             "added": grid_import.sample.get(table, {}).get("added", []),
             "removed": grid_import.sample.get(table, {}).get("removed", []),
