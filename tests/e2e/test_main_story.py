@@ -150,7 +150,7 @@ def test_from_the_fault_to_the_closed_record(
     assert outage.status == OutageStatus.CLOSED
     history = list(outage.events.order_by("sequence").values_list("verb", flat=True))
     assert history == ["start", "restore_part", "restore", "close", "findings"]
-    expect(desk.locator(".timeline")).to_contain_text("Asha")
+    expect(desk.locator(".timeline")).to_contain_text(re.compile("asha", re.IGNORECASE))
     nothing_broken()
 
 
