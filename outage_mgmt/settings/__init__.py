@@ -33,11 +33,12 @@ from pathlib import Path
 
 import django_stubs_ext
 import environ
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from xstatic.pkg import leaflet
 
-from outage_mgmt import embedded
+from outage_mgmt import embedded, logs
 
 django_stubs_ext.monkeypatch()  # ``ModelAdmin[Outage]`` is a type to mypy and must not be an error when running
 
@@ -363,6 +364,20 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        logs.without_personal_data,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
