@@ -6,7 +6,8 @@ import { announce, say } from "./announce.js";
 const CHANGED_FOR = 3000;
 const held = new WeakMap(); // region -> { html, count }
 
-const isLive = (config) => Boolean(config && config.triggeringEvent && /^(live:|every|htmx:poll)/.test(config.triggeringEvent.type));
+// htmx gives a poll (`every 60s`) no event at all
+const isLive = (config) => !config || !config.triggeringEvent || config.triggeringEvent.type.startsWith("live:");
 const isTyping = (region) => region.querySelector("[data-dirty]") !== null
   || Boolean(region.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), textarea, select"));
 const isInside = (region) => {

@@ -87,6 +87,11 @@ function onKey(event) {
     if (search) { event.preventDefault(); search.focus(); search.select(); }
     return;
   }
+  if (name === "Backspace") {
+    const up = [...document.querySelectorAll(".breadcrumb a")].pop();
+    if (up) { event.preventDefault(); up.click(); }
+    return;
+  }
   if (name === "?") { event.preventDefault(); help(); return; }
   const action = find(name);
   if (action) { event.preventDefault(); action(event); }
@@ -104,6 +109,8 @@ function closeOpen(event) {
 function entries() {
   const text = (node) => node.dataset.keyLabel || node.getAttribute("aria-label") || (node.labels && node.labels[0] ? node.labels[0].textContent : node.textContent);
   const found = [["/", document.querySelector("[data-key-search]") ? text(document.querySelector("[data-key-search]")) : ""], ["?", say("keys")]];
+  const up = [...document.querySelectorAll(".breadcrumb a")].pop();
+  if (up) found.push(["Backspace", up.textContent]);
   for (const link of document.querySelectorAll("[data-go]")) found.push([`g ${link.dataset.go}`, text(link)]);
   if (rows().length) {
     const list = document.querySelector("[data-list]");

@@ -230,7 +230,9 @@ def test_a_lost_connection_is_said_and_old_pages_save_nothing(
     outage = opened(asha, city.ids("T11"))
     page = sign_in(asha, language="en")
     page.clock.install()
-    page.add_init_script("window.SharedWorker = class { constructor() { this.port = { start() {}, postMessage() {} }; } }")
+    page.add_init_script(
+        "window.SharedWorker = class { constructor() { this.port = { start() {}, postMessage() {} }; } }"
+    )
     page.goto(f"{live_server.url}/outages/{outage.reference}/")
 
     page.clock.fast_forward("00:45")
