@@ -58,8 +58,10 @@ def test_an_answer_is_classed_by_the_contract(
     nothing_broken()
 
 
-def test_nobody_listening_is_provably_unsent_and_tried_again(city: SmallCity, asha: Actor, sms: SmsGateway) -> None:
-    path = Path(channels.settings.SMS_GATEWAY)
+def test_nobody_listening_is_provably_unsent_and_tried_again(
+    city: SmallCity, asha: Actor, sms: SmsGateway, settings: Settings
+) -> None:
+    path = Path(settings.SMS_GATEWAY)
     good = path.read_text(encoding="utf-8")
     path.write_text(GATEWAY.format(url="http://127.0.0.1:9"), encoding="utf-8")
     row = one_sms(city, asha)

@@ -122,7 +122,7 @@ def test_four_planners_write_every_message_once(city: SmallCity, asha: Actor, mo
         thread.join()
     fanout.fan_out()
 
-    assert sorted(Notice.objects.values_list("planned_count", flat=True)) == [2, 36]
+    assert set(Notice.objects.values_list("planned_count", flat=True)) == {2, 36}
     assert Delivery.objects.count() == 38
     nothing_broken()
 
@@ -231,8 +231,8 @@ def test_the_address_itself_is_not_kept_with_the_message(city: SmallCity, asha: 
     fanout.fan_out()
 
     row = Delivery.objects.values().get()
-    assert b"138001" not in bytes(row.pop("address_key"))
-    assert "138001" not in str(row)
+    assert b"138003" not in bytes(row["address_key"])
+    assert "138003" not in str(row)
 
 
 def test_a_broken_row_is_found_by_the_proof(city: SmallCity, asha: Actor) -> None:
