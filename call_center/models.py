@@ -27,6 +27,9 @@ class CallReason(models.TextChoices):
 # the reasons that say that supply is missing or bad, and so become a trouble report
 REPORTED_REASONS = (CallReason.NO_SUPPLY, CallReason.STILL_OUT, CallReason.VOLTAGE, CallReason.HAZARD)
 
+# the reasons that let us promise to call back
+PROMISING_REASONS = (*REPORTED_REASONS, CallReason.WHEN_BACK)
+
 
 class CallScope(models.TextChoices):
     ONLY_ME = "only_me", _("only me")
@@ -130,7 +133,8 @@ class Call(models.Model):
 
     @property
     def has_callback(self) -> bool:
-        return hasattr(self, "callback")
+        """Whether this caller was promised to hear from us (the promise itself may be an earlier call's)."""
+        return self.callback_wanted and self.outage_id is not None and self.reason in PROMISING_REASONS
 
     @property
     def dangers(self) -> list[str]:

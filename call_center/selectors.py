@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -114,6 +115,13 @@ class Evidence:
     is_overdue: bool
 
     @property
+    def is_same_day(self) -> bool:
+        begins, until = self.cause.begins, self.cause.until
+        if begins is None or until is None:
+            return False
+        return timezone.localtime(begins).date() == timezone.localtime(until).date()
+
+    @property
     def changes(self) -> int:
         """How often the estimate was changed after it was first given."""
         return self.cause.etr_changes
@@ -196,7 +204,7 @@ def answer(*, service_point: ServicePoint, call: Call | None = None, at: datetim
         state=_card_state(verdict),
         lead=causes[0] if causes else None,
         others=tuple(causes[1:]),
-        active=tuple(e for e in causes if e.cause.rank < RANK_RESTORED),
+        active=_one_each(e for e in causes if e.cause.rank < RANK_RESTORED),
         scheduled=tuple(_evidence(cause, at) for cause in verdict.upcoming),
         restored=tuple(e for e in causes if e.cause.rank == RANK_RESTORED),
         promise_zh=_promise_words("zh-hans", promise, verdict),
@@ -204,6 +212,11 @@ def answer(*, service_point: ServicePoint, call: Call | None = None, at: datetim
         neighbours=_neighbours(verdict),
         told=told_sign(verdict),
     )
+
+
+def _one_each(causes: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """A danger and the fault behind it are one outage."""
+    return tuple({evidence.cause.outage_id: evidence for evidence in causes}.values())
 
 
 def _card_state(verdict: Verdict) -> str:
@@ -478,7 +491,7 @@ def calls_own(*, actor: Actor) -> QuerySet[Call]:
 
 def call_last_logged(*, actor: Actor) -> Call | None:
     """For the receipt after "save and ready"."""
-    logged = calls_visible_to(actor).filter(ended_at__isnull=False).select_related("outage", "callback")
+    logged = calls_visible_to(actor).filter(ended_at__isnull=False).select_related("outage")
     return logged.order_by("-ended_at").first()
 
 

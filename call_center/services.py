@@ -24,7 +24,6 @@ from call_center.models import (
     Callback,
     CallbackResult,
     CallbackState,
-    CallReason,
     CallScope,
     Pin,
     SafetyQuestion,
@@ -215,9 +214,7 @@ def _report(call: Call, actor: Actor) -> bool:
 
 def _promise_callback(call: Call) -> None:
     """Remember the promise, once per premises and outage, with the number they called from last."""
-    if not call.callback_wanted or call.outage_id is None or call.service_point_id is None:
-        return
-    if call.reason not in (*REPORTED_REASONS, CallReason.WHEN_BACK):
+    if not call.has_callback or call.outage_id is None or call.service_point_id is None:
         return
     waiting = Callback.objects.filter(
         outage_id=call.outage_id, service_point_id=call.service_point_id, state=CallbackState.WAITING

@@ -48,7 +48,7 @@ def console(request: HttpRequest) -> HttpResponse:
     if typed:
         return _typed(request, typed, reverse("call_center:console"))
     query = request.session.get(_TYPED, "") if "found" in request.GET else ""
-    context = _search_context(search(actor=actor, query=query))
+    context = _search_context(actor, search(actor=actor, query=query))
     if not query:
         context |= _at_hand(actor)
     context["receipt"] = selectors.call_last_logged(actor=actor) if "done" in request.GET else None
@@ -65,7 +65,7 @@ def find(request: HttpRequest) -> HttpResponse:
     form.is_valid()
     query, key = form.cleaned_data.get("q", ""), form.cleaned_data.get("call")
     if wants_fragment(request):
-        context = _search_context(search(actor=actor, query=query))
+        context = _search_context(actor, search(actor=actor, query=query))
         context["call"] = selectors.call_by_key(actor=actor, key=key) if key else None
         # Enter while the hits are still on their way opens the card twice: the same token makes it one
         context["start_token"] = form.cleaned_data.get("start_token") or context["start_token"]
@@ -86,7 +86,7 @@ def _typed(request: HttpRequest, query: str, page: str) -> HttpResponse:
     return redirect(f"{page}?found")
 
 
-def _search_context(results: Results) -> dict[str, Any]:
+def _search_context(actor: Actor, results: Results) -> dict[str, Any]:
     return {
         "results": results,
         "query": results.query,
@@ -95,6 +95,7 @@ def _search_context(results: Results) -> dict[str, Any]:
         "pinned": (),
         "outages": (),
         "callbacks_due": 0,
+        "may_take_calls": policies.may_take_calls(actor),
         "start_token": services.start_token_new(),
     }
 
@@ -170,7 +171,7 @@ def call(request: HttpRequest, key: UUID) -> HttpResponse:
 
 def _choose(request: HttpRequest, actor: Actor, found: Call) -> HttpResponse:
     query = request.session.get(_TYPED, "") if "found" in request.GET else found.ani
-    context = {**_search_context(search(actor=actor, query=query)), "call": found}
+    context = {**_search_context(actor, search(actor=actor, query=query)), "call": found}
     return render(request, "call_center/choose.html", context)
 
 

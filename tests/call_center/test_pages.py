@@ -298,3 +298,15 @@ def test_the_desk_costs_the_same_however_much_was_done(
 
     assert len(statements(client, "/console/")) <= 8
     assert len(statements(client, "/console/calls/")) <= 3
+
+
+def test_a_dispatcher_may_look_but_opens_no_card(client: Client, city: SmallCity, fault_at: FaultAt) -> None:
+    outage = fault_at("T11")
+    client.force_login(accounts.asha(city.bureau), backend="django.contrib.auth.backends.ModelBackend")
+
+    page = client.get(client.post("/console/search/", {"q": "13800138002"})["Location"]).content.decode()
+
+    assert "王*" in page
+    assert outage.reference in page
+    assert 'name="service_point"' not in page
+    assert Call.objects.count() == 0
