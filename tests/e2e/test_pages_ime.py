@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.factories import accounts
 from tests.factories.grid import small_city
@@ -22,10 +22,12 @@ def test_a_search_starts_when_the_composition_ends(
     page = sign_in(accounts.mei(city.bureau))
     page.goto(f"{live_server.url}/console/")
     asked: list[str] = []
-    page.on(
-        "request",
-        lambda request: "/console/search/" in request.url and asked.extend(parse_qs(request.post_data or "")["q"]),
-    )
+
+    def note(request: Request) -> None:
+        if "/console/search/" in request.url:
+            asked.extend(parse_qs(request.post_data or "")["q"])
+
+    page.on("request", note)
     box = page.locator("main [data-search-go]")
     box.focus()
     keyboard = page.context.new_cdp_session(page)

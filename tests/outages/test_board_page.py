@@ -171,7 +171,10 @@ def test_the_map_has_a_point_per_outage_and_no_personal_data(dispatcher: Client,
 
     feature = document["features"][0]
     element = city.elements["T12"]
-    assert feature["geometry"] == {"type": "Point", "coordinates": [round(element.lon or 0, 6), round(element.lat or 0, 6)]}
+    assert feature["geometry"] == {
+        "type": "Point",
+        "coordinates": [round(element.lon or 0, 6), round(element.lat or 0, 6)],
+    }
     assert feature["properties"]["customers"] == 1
     assert feature["properties"]["url"] == f"/outages/{outage.reference}/"
     assert "李" not in json.dumps(document, ensure_ascii=False)
