@@ -46,11 +46,6 @@ _CODES: Final = {
 _ON_SITE: Final = (CrewState.ARRIVED, CrewState.WORKING, CrewState.FIELD_COMPLETE)
 
 
-class UnknownCode(DomainError):
-    code = "unknown_code"
-    message = _("“%(value)s” is not in the list.")
-
-
 class CauseMismatch(DomainError):
     code = "cause_mismatch"
     message = _("The cause does not belong to this cause class.")
@@ -265,7 +260,7 @@ def codes_check(facts: dict[str, Any]) -> None:
     for name, allowed in _CODES.items():
         value = facts.get(name)
         if value and value not in allowed:
-            raise UnknownCode(field=name, value=value)
+            raise lifecycle.UnknownCode(field=name, value=value)
     code = facts.get("cause_code")
     if not code:
         return

@@ -13,13 +13,14 @@ from typing import Any
 import phonenumbers
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, Count, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Length
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import ElementKind, GridElement, ServicePoint
 from outages import impact
+from outages.faults.lifecycle import UnknownCode
 from outages.faults.models import Crew, CrewAssignment, CrewState, Fault, TroubleReport
 from outages.impact import Impact
 from outages.models import Outage, OutageKind
@@ -123,6 +124,51 @@ def fault_of(outage: Outage) -> Fault:
     """The fault of an outage as it is now, with its crews."""
     faults = Fault.objects.select_related("outage__branch", "outage__feeder", "outage__merged_into", "element")
     return faults.prefetch_related("assignments__crew").get(outage=outage)
+
+
+def ids_by_code(
+    *, actor: Actor, model: type[Model], codes: Collection[str], field: str, capability: str = "outage.write"
+) -> list[int]:
+    """The ids behind public codes, in the branches where the actor has the capability. Raises ``UnknownCode``."""
+    found = ids_known(actor=actor, model=model, codes=codes, capability=capability)
+    for code in codes:
+        if code not in found:
+            raise UnknownCode(field=field, value=code)
+    return [found[code] for code in codes]
+
+
+def ids_known(*, actor: Actor, model: type[Model], codes: Collection[str], capability: str) -> dict[str, int]:
+    """Those of the codes that the actor may name, with their ids."""
+    if not codes:
+        return {}
+    scoped = visible_to(actor, model._default_manager.all(), capability)
+    return dict(scoped.filter(code__in=list(codes)).values_list("code", "pk"))
+
+
+def assignment_by_crew(outage: Outage, code: str) -> CrewAssignment:
+    """The open assignment of a crew to this fault. Raises ``UnknownCode``."""
+    sent = CrewAssignment.objects.filter(fault__outage=outage, crew__code=code)
+    row = sent.exclude(state=CrewState.RELEASED).first()
+    if row is None:
+        raise UnknownCode(field="crew", value=code)
+    return row
+
+
+def assignment_of(outage: Outage, assignment_id: int) -> CrewAssignment:
+    """One assignment of this fault. Raises ``NotFound``."""
+    row = CrewAssignment.objects.filter(pk=assignment_id, fault__outage=outage).select_related("crew").first()
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def point_inside(outage: Outage) -> ServicePoint | None:
+    """Some service point of this outage, for whom the public text can be shown."""
+    row = outage.interruptions.select_related("service_point__branch").first()
+    if row is None:
+        return None
+    points = ServicePoint.objects.select_related("branch")
+    return row.service_point or points.filter(element_id=row.element_id).first()
 
 
 def points_off(service_point_ids: Collection[int]) -> set[int]:

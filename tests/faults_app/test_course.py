@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from accounts.actor import Actor
 from outages.extent import BadTime
 from outages.faults import services
-from outages.faults.kinds import CauseMismatch, UnknownCode
-from outages.faults.lifecycle import IllegalCrewState
+from outages.faults.kinds import CauseMismatch
+from outages.faults.lifecycle import IllegalCrewState, UnknownCode
 from outages.faults.models import Crew, CrewAssignment, Fault, TroubleReport
 from outages.kinds import handler_for
 from outages.lifecycle import IllegalTransition, MissingFact
@@ -20,7 +21,12 @@ from standards.errors import Conflict, DomainError, Forbidden, NotFound
 from tests.factories.grid import SmallCity
 from tests.faults_app.conftest import everything_about
 
-CLOSING = {"cause_class": "weather", "cause_code": "wind", "equipment_code": "pole", "remedy_code": "replaced"}
+CLOSING: dict[str, Any] = {
+    "cause_class": "weather",
+    "cause_code": "wind",
+    "equipment_code": "pole",
+    "remedy_code": "replaced",
+}
 
 
 def verbs(outage: Outage) -> list[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
-from django.db.models import Model, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -19,12 +17,11 @@ from accounts.actor import Actor
 from accounts.api.idempotency import HEADER, idempotent
 from accounts.api.permissions import needs
 from accounts.requests import actor_of
-from accounts.scope import visible_to
 from grid.models import Branch, GridElement, ServicePoint
 from outages.faults import selectors, services
 from outages.faults.api import serializers as shapes
-from outages.faults.kinds import UnknownCode
-from outages.faults.models import Crew, CrewAssignment, CrewState, Fault
+from outages.faults.lifecycle import UnknownCode
+from outages.faults.models import Crew, Fault
 from outages.faults.services import ReportOutcome, ReportRequest
 from outages.models import Outage
 from standards.errors import DomainError
@@ -44,19 +41,10 @@ class BadItem(DomainError):
     status = 400
 
 
-def ids_by_code(
-    actor: Actor, queryset: QuerySet[Any], codes: Collection[str], field: str, capability: str
-) -> list[int]:
-    """The ids behind codes, within the actor's branches and in the order given. Raises ``UnknownCode``."""
-    found = dict(visible_to(actor, queryset, capability).filter(code__in=codes).values_list("code", "pk"))
-    for code in codes:
-        if code not in found:
-            raise UnknownCode(field=field, value=code)
-    return [found[code] for code in codes]
-
-
-def _one_id(actor: Actor, model: type[Model], code: str, field: str, capability: str) -> int:
-    return ids_by_code(actor, model._default_manager.all(), [code], field, capability)[0]
+def _ids(actor: Actor, facts: dict[str, Any], field: str) -> list[int]:
+    """Take the codes out of the body and turn them into ids."""
+    model = GridElement if field == "elements" else ServicePoint
+    return selectors.ids_by_code(actor=actor, model=model, codes=facts.pop(field), field=field)
 
 
 class FaultViewSet(GenericViewSet[Fault]):
@@ -85,12 +73,8 @@ class FaultViewSet(GenericViewSet[Fault]):
         actor, facts = actor_of(request), self._read(shapes.FaultInputSerializer)
         outage = services.fault_log(
             actor=actor,
-            element_ids=ids_by_code(
-                actor, GridElement.objects.all(), facts.pop("elements"), "elements", "outage.write"
-            ),
-            service_point_ids=ids_by_code(
-                actor, ServicePoint.objects.all(), facts.pop("service_points"), "service_points", "outage.write"
-            ),
+            element_ids=_ids(actor, facts, "elements"),
+            service_point_ids=_ids(actor, facts, "service_points"),
             is_confirmed=facts.pop("confirmed"),
             source_system=f"api:{actor.name}"[:64],
             **facts,
@@ -103,7 +87,7 @@ class FaultViewSet(GenericViewSet[Fault]):
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, reference: str) -> Response:
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.ConfirmSerializer)
-        elements = ids_by_code(actor, GridElement.objects.all(), facts.pop("elements"), "elements", "outage.write")
+        elements = _ids(actor, facts, "elements")
         return self._answer(
             services.fault_confirm(outage_id=outage.pk, actor=actor, element_ids=elements, **_versioned(facts))
         )
@@ -118,7 +102,9 @@ class FaultViewSet(GenericViewSet[Fault]):
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, reference: str) -> Response:
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.AssignSerializer)
-        crew_id = _one_id(actor, Crew, facts.pop("crew"), "crew", "outage.read")
+        crew_id = selectors.ids_by_code(
+            actor=actor, model=Crew, codes=[facts.pop("crew")], field="crew", capability="outage.read"
+        )[0]
         services.crew_assign(outage_id=outage.pk, crew_id=crew_id, actor=actor, **_versioned(facts))
         return self._answer(outage)
 
@@ -126,11 +112,7 @@ class FaultViewSet(GenericViewSet[Fault]):
     @action(detail=True, methods=["post"], url_path="crew-state")
     def crew_state(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.CrewStateSerializer)
-        code = facts.pop("crew")
-        sent = CrewAssignment.objects.filter(fault__outage=outage, crew__code=code)
-        row = sent.exclude(state=CrewState.RELEASED).first()
-        if row is None:
-            raise UnknownCode(field="crew", value=code)
+        row = selectors.assignment_by_crew(outage, facts.pop("crew"))
         services.crew_state_set(assignment_id=row.pk, actor=actor_of(request), **_versioned(facts))
         return self._answer(outage)
 
@@ -138,10 +120,8 @@ class FaultViewSet(GenericViewSet[Fault]):
     @action(detail=True, methods=["post"], url_path="restore-part")
     def restore_part(self, request: Request, reference: str) -> Response:
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.RestorePartSerializer)
-        elements = ids_by_code(actor, GridElement.objects.all(), facts.pop("elements"), "elements", "outage.write")
-        points = ids_by_code(
-            actor, ServicePoint.objects.all(), facts.pop("service_points"), "service_points", "outage.write"
-        )
+        elements = _ids(actor, facts, "elements")
+        points = _ids(actor, facts, "service_points")
         return self._answer(
             services.fault_restore_part(
                 outage_id=outage.pk, actor=actor, element_ids=elements, service_point_ids=points, **_versioned(facts)
@@ -269,8 +249,7 @@ def _requests_of(actor: Actor, items: list[Any]) -> list[ReportRequest | DomainE
     known: dict[str, dict[str, int]] = {}
     for name, model in (("service_point", ServicePoint), ("element", GridElement), ("branch", Branch)):
         codes = {item[name] for item in told if item[name]}
-        scoped = visible_to(actor, model._default_manager.all(), "report.create")
-        known[name] = dict(scoped.filter(code__in=codes).values_list("code", "pk")) if codes else {}
+        known[name] = selectors.ids_known(actor=actor, model=model, codes=codes, capability="report.create")
     source = f"api:{actor.name}"[:64]
     return [_request_of(item, known, source) if isinstance(item, dict) else item for item in items]
 

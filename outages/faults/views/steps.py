@@ -23,7 +23,7 @@ from accounts.actor import Actor
 from accounts.policies import actor_may
 from accounts.requests import actor_of
 from accounts.scope import visible_to
-from grid.models import GridElement, ServicePoint
+from grid.models import GridElement
 from outages import impact, places, policies, selectors, timeline
 from outages.faults import selectors as fault_selectors
 from outages.faults import services
@@ -42,7 +42,7 @@ from outages.faults.forms import (
 )
 from outages.faults.models import CAUSE_CLASS_OF, CrewAssignment, EquipmentCode, RemedyCode
 from outages.faults.texts import UNKNOWN_REASON
-from outages.models import OFF_STATUSES, OPEN_STATUSES, Interruption, Outage, OutageKind
+from outages.models import OFF_STATUSES, OPEN_STATUSES, Outage, OutageKind
 from outages.supply_status import Cause, judge
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
 
@@ -320,11 +320,7 @@ def _flat(choices: Any) -> list[tuple[str, Any]]:
 
 def _public_text(outage: Outage, facts: dict[str, Any]) -> dict[str, str] | None:
     """What customers would be told with this estimate: rounded, in both languages."""
-    row = Interruption.objects.filter(outage=outage).select_related("service_point__branch").first()
-    if row is None:
-        return None
-    points = ServicePoint.objects.select_related("branch")
-    point = row.service_point or points.filter(element_id=row.element_id).first()
+    point = fault_selectors.point_inside(outage)
     if point is None:
         return None
     is_off = outage.is_off
@@ -354,9 +350,7 @@ def crew_state(request: HttpRequest, reference: str, assignment_id: int) -> Http
     """A crew's next state: one button of the panel, or this page for another time or a reason."""
     actor = actor_of(request)
     outage = fault_selectors.outage_by_fault(actor=actor, reference=reference)
-    row = CrewAssignment.objects.filter(pk=assignment_id, fault__outage=outage).select_related("crew").first()
-    if row is None:
-        raise NotFound()
+    row = fault_selectors.assignment_of(outage, assignment_id)
     if not policies.may(actor=actor, action="assign", outage=outage):
         raise Forbidden()
     if request.method == "GET":
