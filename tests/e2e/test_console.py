@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -194,3 +195,16 @@ def test_enter_opens_the_one_premises_meant(sign_in: SignIn, live_server: Any, m
 
     expect(page.locator("#answer")).to_be_visible()
     assert Call.objects.count() == 1
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_desk_is_readable_by_everybody(
+    sign_in: SignIn, live_server: Any, mei: User, feeder_off: Outage, language: str, scheme: Literal["light", "dark"]
+) -> None:
+    page = sign_in(mei, language=language)
+    page.emulate_media(color_scheme=scheme)
+    for path in ("", "pop/?ani=13800138001&callid=c1", "pop/?ani=13800138002&callid=c2", "calls/", "callbacks/"):
+        page.goto(f"{live_server.url}/console/{path}")
+        found = Axe().run(page).response["violations"]
+        assert [(path, violation["id"], violation["nodes"][0]["target"]) for violation in found] == []
