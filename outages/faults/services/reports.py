@@ -14,20 +14,20 @@ from datetime import datetime
 from typing import Final
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from grid.models import Branch, GridElement, ServicePoint
 from outages import policies
-from outages.events import announce_on_commit, require_transaction
+from outages.events import require_transaction
 from outages.extent import BadTime
 from outages.faults.models import ReportChannel, TroubleReport
 from outages.faults.selectors import Spot, outages_covering, outages_lately, suspicions_beside
 from outages.faults.services.course import fault_create
-from outages.models import Outage, OutageEvent, OutageLevel, SystemState
-from outages.services import CLOCK_SLACK, NoPlace, outage_transition
+from outages.faults.services.suspicions import Line, Suspicion, history_append, suspicions_open, suspicions_widen
+from outages.models import Outage
+from outages.services import CLOCK_SLACK, NoPlace
 from standards.errors import DomainError, NotFound
 
 LOCK_CLASS: Final = 0x0F41  # of the advisory locks below; any constant of our own
@@ -104,6 +104,7 @@ class _Item:
     outcome: ReportOutcome = field(default_factory=ReportOutcome)
     spot: Spot | None = None
     branch: Branch | None = None
+    point: ServicePoint | None = None
 
     @property
     def is_open(self) -> bool:
@@ -115,20 +116,21 @@ def _take(requests: Sequence[ReportRequest], actor: Actor) -> list[ReportOutcome
     items = [_Item(request) for request in requests]
     _place(items)
     _check(items, actor)
-    elements = _lock_elements(items)
+    _lock_elements(items)
     _find_repeated(items)
     placed = [item for item in items if item.is_open and item.spot is not None]
-    covering, beside = _settle([item.spot for item in placed if item.spot])
+    covering, beside, outages = _settle([item.spot for item in placed if item.spot])
     free = [item for item in placed if item.spot not in covering]
     lately = outages_lately([item.spot for item in free if item.spot], at=timezone.now())
-    outages = Outage.objects.select_related("branch").in_bulk({*covering.values(), *beside.values(), *lately.values()})
+    if lately:
+        outages |= Outage.objects.in_bulk(set(lately.values()) - set(outages))
     for item in placed:
         if item.spot in covering:
             item.outcome.action, item.outcome.outage = "joined", outages[covering[item.spot]]
     for item in free:
         if item.spot in lately:
             item.outcome.restored_outage = outages[lately[item.spot]]
-    _open_or_extend(free, beside, outages, elements, actor)
+    _open_or_extend(free, beside, outages, actor)
     _write(items, actor)
     _record(items, actor)
     return [item.outcome for item in items]
@@ -148,7 +150,7 @@ def _place(items: Iterable[_Item]) -> None:
         if asked.service_point_id is not None:
             point = points.get(asked.service_point_id)
             if point is not None:
-                item.spot, item.branch = Spot(point.element_id, point.pk), point.branch
+                item.spot, item.branch, item.point = Spot(point.element_id, point.pk), point.branch, point
         elif asked.element_id is not None:
             element = elements.get(asked.element_id)
             if element is not None:
@@ -179,17 +181,15 @@ def _check_one(item: _Item, actor: Actor, horizon: datetime) -> None:
         raise BadTime(_("What has happened cannot lie in the future."), field="reported_at")
 
 
-def _lock_elements(items: Iterable[_Item]) -> dict[int, GridElement]:
+def _lock_elements(items: Iterable[_Item]) -> None:
     """From here on no other report opens or extends anything on these elements until we commit."""
     ids = sorted({item.spot.element_id for item in items if item.spot and item.is_open})
-    if not ids:
-        return {}
-    with connection.cursor() as db:
-        db.execute(
-            "SELECT pg_advisory_xact_lock(%s, (id %% 2147483647)::int) FROM unnest(%s::bigint[]) AS id",
-            [LOCK_CLASS, ids],
-        )
-    return GridElement.objects.in_bulk(ids)
+    if ids:
+        with connection.cursor() as db:
+            db.execute(
+                "SELECT pg_advisory_xact_lock(%s, (id %% 2147483647)::int) FROM unnest(%s::bigint[]) AS id",
+                [LOCK_CLASS, ids],
+            )
 
 
 def _find_repeated(items: Iterable[_Item]) -> None:
@@ -217,80 +217,72 @@ def _find_repeated(items: Iterable[_Item]) -> None:
         seen.add(key)
 
 
-def _settle(spots: Sequence[Spot]) -> tuple[dict[Spot, int], dict[Spot, int]]:
-    """What covers each place, and whose suspicion is next door, with all those outages locked."""
-    locked: set[int] = set()
+def _settle(spots: Sequence[Spot]) -> tuple[dict[Spot, int], dict[Spot, int], dict[int, Outage]]:
+    """What covers each place, whose suspicion is next door, and all those outages, locked."""
+    outages: dict[int, Outage] = {}
     while True:
         covering = outages_covering(spots)
         beside = suspicions_beside([spot for spot in spots if spot not in covering and spot.service_point_id])
-        fresh = {*covering.values(), *beside.values()} - locked
+        fresh = {*covering.values(), *beside.values()} - set(outages)
         if not fresh:
-            return covering, beside
+            return covering, beside, outages
         # ordered, so two batches cannot wait for each other; found again afterwards, as they may have ended meanwhile
-        list(
-            Outage.objects.select_for_update(no_key=True, of=("self",))
-            .filter(pk__in=fresh)
-            .order_by("pk")
-            .values_list("pk")
-        )
-        locked |= fresh
+        locked = Outage.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=fresh)
+        outages |= {outage.pk: outage for outage in locked.order_by("pk")}
 
 
-def _open_or_extend(
-    items: Sequence[_Item],
-    beside: dict[Spot, int],
-    outages: dict[int, Outage],
-    elements: dict[int, GridElement],
-    actor: Actor,
-) -> None:
+def _open_or_extend(items: Sequence[_Item], beside: dict[Spot, int], outages: dict[int, Outage], actor: Actor) -> None:
     """One report suspects its own premises; a second one on the same transformer suspects the whole area."""
     groups: dict[int, list[_Item]] = defaultdict(list)
     for item in items:
         if item.spot is not None:
             groups[item.spot.element_id].append(item)
+    if not groups:
+        return
+    elements = GridElement.objects.select_related("branch").in_bulk(groups)
+    opening: list[tuple[Suspicion, list[_Item]]] = []
+    widening: list[tuple[Outage, GridElement, str]] = []
     for element_id, group in sorted(groups.items()):
+        element = elements[element_id]
         neighbour = next((beside[i.spot] for i in group if i.spot in beside), None)
         if neighbour is not None:
-            outage, action = _extend(outages[neighbour], elements[element_id]), "extended"
+            widening.append((outages[neighbour], element, _roll_up_note(element)))
+            _belong(group, outages[neighbour], "extended")
+        elif any(item.point is None for item in group):
+            _belong(group, _suspect_below(group, element, actor), "opened")
         else:
-            outage, action = _suspect(group, elements[element_id], actor), "opened"
-        for item in group:
-            item.outcome.outage = outage
-            item.outcome.action = action
-            action = "joined"
+            opening.append((_suspicion(group, element), group))
+    suspicions_widen(widened=widening, actor=Actor.system(ROLL_UP))
+    opened = suspicions_open(suspicions=[suspicion for suspicion, _group in opening], actor=actor)
+    for outage, (_suspected, group) in zip(opened, opening, strict=True):
+        _belong(group, outage, "opened")
 
 
-def _suspect(group: Sequence[_Item], element: GridElement, actor: Actor) -> Outage:
-    points = {item.spot.service_point_id for item in group if item.spot and item.spot.service_point_id}
+def _belong(group: Sequence[_Item], outage: Outage, action: str) -> None:
+    """The first report of a group did it, the others joined."""
+    for item in group:
+        item.outcome.outage, item.outcome.action = outage, action
+        action = "joined"
+
+
+def _suspicion(group: Sequence[_Item], element: GridElement) -> Suspicion:
+    points = {item.point.pk: item.point for item in group if item.point}
+    if len(points) > 1:
+        return Suspicion(element, None, _why(group) or _roll_up_note(element))
+    return Suspicion(element, next(iter(points.values())), _why(group) or _("From a trouble report."))
+
+
+def _suspect_below(group: Sequence[_Item], element: GridElement, actor: Actor) -> Outage:
+    """Somebody names a piece of the network: everything that it feeds is suspected, ties and all."""
+    note = _why(group) or _("From a trouble report.")
+    return fault_create(actor=actor, is_confirmed=False, element_ids=[element.pk], source_system="", note=note)
+
+
+def _why(group: Sequence[_Item]) -> str:
     restored = next((item.outcome.restored_outage for item in group if item.outcome.restored_outage), None)
-    is_area = len(points) != 1 or any(item.spot and not item.spot.service_point_id for item in group)
-    note = _("From a trouble report.")
-    if restored is not None:
-        note = _("Still off after %(reference)s was restored.") % {"reference": restored.reference}
-    elif is_area and len(points) > 1:
-        note = _roll_up_note(element)
-    return fault_create(
-        actor=actor,
-        is_confirmed=False,
-        element_ids=[element.pk] if is_area else [],
-        service_point_ids=[] if is_area else points,
-        level=OutageLevel.LOW_VOLTAGE if is_area and len(points) > 1 else None,
-        source_system="",
-        note=note,
-    )
-
-
-def _extend(outage: Outage, element: GridElement) -> Outage:
-    return outage_transition(
-        outage_id=outage.pk,
-        action="change_extent",
-        actor=Actor.system(ROLL_UP),
-        add_element_ids=[element.pk],
-        element_id=element.pk,
-        level=OutageLevel.LOW_VOLTAGE,
-        place=str(element),
-        note=_roll_up_note(element),
-    )
+    if restored is None:
+        return ""
+    return _("Still off after %(reference)s was restored.") % {"reference": restored.reference}
 
 
 def _roll_up_note(element: GridElement) -> str:
@@ -344,35 +336,21 @@ def _report_of(item: _Item, actor: Actor, now: datetime) -> TroubleReport:
 
 def _record(items: Collection[_Item], actor: Actor) -> None:
     """One line in the history of each outage that got reports now, however many; dangers are counted apart."""
+    outages: dict[int, Outage] = {}
     touched: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for item in items:
-        report = item.outcome.report
-        if report is None or report.outage_id is None or item.outcome.action == "repeated":
+        report, outage = item.outcome.report, item.outcome.outage
+        if report is None or outage is None or item.outcome.action == "repeated":
             continue
-        counts = touched[report.outage_id]
+        outages[outage.pk] = outage
+        counts = touched[outage.pk]
         counts["reports"] += 1
         counts["still_out"] += report.still_out
         counts["dangers"] += report.wire_down or report.fire or report.shock
-    if not touched:
-        return
-    last = dict(
-        OutageEvent.objects.filter(outage__in=touched).values("outage").annotate(n=Max("sequence")).values_list(
-            "outage", "n"
-        )
-    )  # fmt: skip
-    state, _created = SystemState.objects.get_or_create(pk=1)
-    made = OutageEvent.objects.bulk_create(
-        OutageEvent(
-            epoch=state.epoch,
-            outage_id=outage_id,
-            sequence=last.get(outage_id, 0) + 1,
-            verb="report",
-            actor_kind=actor.kind,
-            actor_name=actor.name,
-            actor_id=actor.user_id,
-            after={name: n for name, n in counts.items() if n},
-        )
-        for outage_id, counts in sorted(touched.items())
+    history_append(
+        [
+            Line(outages[pk], "report", {name: n for name, n in counts.items() if n}, {})
+            for pk, counts in sorted(touched.items())
+        ],
+        actor,
     )
-    for event in made:
-        announce_on_commit(event)
