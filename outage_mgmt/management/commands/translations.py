@@ -20,7 +20,7 @@ from django.utils.translation.template import templatize
 APPS = ["standards", "grid", "accounts", "outages", "notifications", "billing_cutoffs", "call_center", "outage_mgmt"]
 PO = Path("locale/zh_Hans/LC_MESSAGES/django.po")
 KEYWORDS: dict[str, Any] = {
-    **dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop"]),
+    **dict.fromkeys(["_", "_t", "_lazy", "gettext", "gettext_lazy", "gettext_noop"]),
     **dict.fromkeys(["ngettext", "ngettext_lazy"], (1, 2)),
     **dict.fromkeys(["pgettext", "pgettext_lazy"], ((1, "c"), 2)),
     **dict.fromkeys(["npgettext", "npgettext_lazy"], ((1, "c"), 2, 3)),
