@@ -12,7 +12,7 @@ MESSAGES := locale/zh_Hans/LC_MESSAGES/django
 OURS := manage.py outage_mgmt call_center billing_cutoffs notifications outages accounts grid standards benchmarks tests
 WITH_TEST_SERVERS := $(BIN)/python -m outage_mgmt.embedded with-temporary-servers
 
-.PHONY: setup run test test-soak lint bench lock translations openapi clean
+.PHONY: setup run test test-soak lint bench lock translations openapi screenshots clean
 .NOTPARALLEL:
 
 setup: .venv/.dev $(MESSAGES).mo
@@ -60,6 +60,9 @@ translations: setup
 
 openapi: setup
 	@$(WITH_TEST_SERVERS) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+screenshots: setup
+	@$(BIN)/python docs/screenshots/take.py http://$(HOST):$(PORT)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache staticfiles test-results $(MESSAGES).mo
