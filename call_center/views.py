@@ -111,7 +111,6 @@ def _at_hand(actor: Actor) -> dict[str, Any]:
         "recent": [by_id[pk] for pk in recent if pk in by_id],
         "outages": selectors.recent_outages(actor=actor),
         "callbacks_due": selectors.callbacks_due(actor=actor).count(),
-        "own_calls": list(selectors.calls_own(actor=actor)[:5]),
     }
 
 
