@@ -410,7 +410,9 @@ def with_temporary_servers(command: list[str]) -> int:
         except EmbeddedServerError as broken:
             sys.exit(str(broken))
         finally:
-            stop(data_dir)
+            # test processes have servers of their own in folders below
+            for users in [data_dir, *(folder.parent for folder in data_dir.glob("*/run"))]:
+                stop(users)
 
 
 if __name__ == "__main__":

@@ -33,4 +33,9 @@ def site(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Si
     yield Site(f"http://127.0.0.1:{port}", hub)
     server.should_exit = True
     thread.join()
-    connections.close_all()
+    with connections["default"].cursor() as db:
+        # the server's threads keep their connections, and a database in use cannot be dropped
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user"
+        )

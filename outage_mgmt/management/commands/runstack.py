@@ -91,7 +91,7 @@ class _Stack(Manager):  # type: ignore[misc]  # honcho has no types
             "SITE_URL": os.environ.get("SITE_URL", self.url.rstrip("/")),
             "PYTHONUNBUFFERED": "1",
         }
-        celery = f"exec {python} -W ignore -m celery --quiet -A outage_mgmt"  # -W: it warns of root, who is welcome here
+        celery = f"exec {python} -W ignore -m celery --quiet -A outage_mgmt"  # it warns of root
         for name, command in {
             "web": f"exec {python} -m uvicorn outage_mgmt.asgi:application --host {shlex.quote(host)} --port {port}"
             " --log-level warning --no-server-header",
