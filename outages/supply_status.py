@@ -30,6 +30,7 @@ UPCOMING: Final = timedelta(days=7)
 WARN_OF: Final = timedelta(hours=24)
 # a promised update this late means that we do not know: the sentence says so instead of repeating itself
 STALE_AFTER: Final = timedelta(minutes=60)
+NEWS_STEP: Final = 5  # minutes: nobody says "by one past ten"
 
 
 @dataclass(frozen=True)
@@ -270,8 +271,13 @@ def rounded_etr(etr: datetime, at: datetime, tz: ZoneInfo) -> datetime:
     """An estimate as it is told: up to the next 15, 30 or 60 minutes by its distance, never earlier than it is."""
     distance = etr - at
     step = 15 if distance <= timedelta(hours=2) else 30 if distance <= timedelta(hours=6) else 60
-    midnight = etr.astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
-    minutes = math.ceil((etr - midnight).total_seconds() / 60 / step) * step
+    return _up_to(etr, step, tz)
+
+
+def _up_to(moment: datetime, step: int, tz: ZoneInfo) -> datetime:
+    """The next full ``step`` minutes on the local clock."""
+    midnight = moment.astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
+    minutes = math.ceil((moment - midnight).total_seconds() / 60 / step) * step
     return midnight + timedelta(minutes=minutes)
 
 
@@ -384,7 +390,7 @@ class _Words:
 
     def _zh_news(self, cause: Cause) -> str:
         if cause.next_update_by is not None and cause.next_update_by > self.at:
-            return f"{self._t(cause.next_update_by, 'zh')}前会有新消息。"
+            return f"{self._t(_up_to(cause.next_update_by, NEWS_STEP, self.tz), 'zh')}前会有新消息。"
         return "一有消息我们会马上告诉您。"
 
     def _zh_upcoming(self) -> str:
@@ -458,7 +464,7 @@ class _Words:
 
     def _en_news(self, cause: Cause) -> str:
         if cause.next_update_by is not None and cause.next_update_by > self.at:
-            return f"there will be news by {self._t(cause.next_update_by, 'en')}."
+            return f"there will be news by {self._t(_up_to(cause.next_update_by, NEWS_STEP, self.tz), 'en')}."
         return "we will tell you as soon as there is news."
 
     def _en_upcoming(self) -> str:

@@ -214,3 +214,10 @@ def test_times_are_said_as_people_say_them(moment: datetime, zh: str, en: str) -
 
     assert spoken_time(moment.astimezone(UTC), "zh-hans", NOW, SHANGHAI) == zh
     assert spoken_time(moment.astimezone(UTC), "en", NOW, SHANGHAI) == en
+
+
+def test_the_time_of_the_next_news_is_said_in_full_five_minutes() -> None:
+    verdict = weigh(fault(next_update_by=NOW + timedelta(minutes=31)))
+
+    assert "今天下午2点35分前会有新消息。" in verdict.sentence_zh
+    assert "there will be news by 2:35 this afternoon." in verdict.sentence_en
