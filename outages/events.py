@@ -201,12 +201,10 @@ class _Circuit:
     open_until = 0.0
 
 
-def announce_on_commit(event: OutageEvent) -> None:
+def announce_on_commit(*announced: OutageEvent) -> None:
     """Tell open pages, once committed, that something changed. A hint: readers keep their own cursor."""
-    topics = [
-        {"t": f"outage:{event.outage_id}", "v": event.sequence},
-        {"t": "board", "v": event.pk},
-    ]
+    topics: list[dict[str, Any]] = [{"t": f"outage:{event.outage_id}", "v": event.sequence} for event in announced]
+    topics.append({"t": "board", "v": max(event.pk for event in announced)})
     transaction.on_commit(lambda: _ring(topics), robust=True)
 
 

@@ -85,7 +85,7 @@ def test_a_second_click_finds_the_first_record(city: SmallCity, asha: Actor) -> 
     ],
 )
 def test_an_unknown_code_is_refused(
-    city: SmallCity, asha: Actor, facts: dict[str, str], error: type[DomainError]
+    city: SmallCity, asha: Actor, facts: dict[str, Any], error: type[DomainError]
 ) -> None:
     with pytest.raises(error):
         services.fault_log(actor=asha, element_ids=city.ids("L11"), **facts)

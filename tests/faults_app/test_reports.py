@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from outages.extent import BadTime
 from outages.faults import services
-from outages.faults.models import TroubleReport
+from outages.faults.models import Fault, TroubleReport
 from outages.faults.services import ReportOutcome, ReportRequest
 from outages.models import Outage
 from outages.services import NoPlace, outage_cancel, outage_open
@@ -245,6 +246,58 @@ def test_a_batch_answers_item_by_item(feeder_fault: Outage, city: SmallCity, mei
     assert isinstance(outcomes[4].error, NotFound)
     assert outcomes[5].report == outcomes[3].report
     assert TroubleReport.objects.count() == 4
+
+
+def told(outage: Outage) -> dict[str, Any]:
+    """What a record says, without what differs between any two."""
+    never = {"id", "reference", "created_at", "updated_at", "etr_set_at"}
+    facts = Outage.objects.filter(pk=outage.pk).values().get()
+    event = outage.events.order_by("sequence").values("verb", "after", "before", "is_public", "sequence", "epoch")[0]
+    row_facts = ("element", "service_point", "planned", "actual", "customers", "critical", "load_kw")
+    return {
+        "outage": {name: value for name, value in facts.items() if name not in never},
+        "fault": Fault.objects.filter(outage=outage).values("state", "origin", "element", "confirmed_at").get(),
+        "rows": list(outage.interruptions.order_by("element", "service_point").values(*row_facts)),
+        "elements": list(outage.elements.values_list("code", flat=True)),
+        "event": event,
+    }
+
+
+def test_what_a_report_opens_is_what_a_dispatcher_would_have_entered(city: SmallCity, asha: Actor, mei: Actor) -> None:
+    point = city.service_points["SP0003"]
+    by_hand = told(services.fault_log(actor=asha, service_point_ids=[point.pk], is_confirmed=False, source_system=""))
+    outage_cancel(outage_id=Outage.objects.get().pk, actor=asha, reason="to compare")
+
+    opened = report(city, mei, "SP0003").outage
+
+    assert opened is not None
+    assert told(opened) == by_hand
+
+
+def test_what_two_reports_open_is_what_a_dispatcher_would_have_entered(
+    city: SmallCity, asha: Actor, mei: Actor
+) -> None:
+    by_hand = told(
+        services.fault_log(
+            actor=asha, element_ids=city.ids("T21"), is_confirmed=False, level="low_voltage", source_system=""
+        )
+    )
+    outage_cancel(outage_id=Outage.objects.get().pk, actor=asha, reason="to compare")
+
+    outcomes = services.reports_create_batch(
+        actor=mei,
+        requests=[ReportRequest(service_point_id=city.service_points[code].pk) for code in ("SP0004", "SP0005")],
+    )
+
+    assert outcomes[0].outage is not None
+    assert told(outcomes[0].outage) == by_hand
+
+
+def test_counts_stay_true_after_any_reports(city: SmallCity, mei: Actor) -> None:
+    for code in ("SP0001", "SP0002", "SP0003", "SP0004"):
+        report(city, mei, code)
+
+    call_command("verify_counts")  # exits with an error when a count differs
 
 
 def test_a_repeated_batch_changes_nothing(city: SmallCity, mei: Actor) -> None:

@@ -138,13 +138,17 @@ def _take(requests: Sequence[ReportRequest], actor: Actor) -> list[ReportOutcome
 
 def _place(items: Iterable[_Item]) -> None:
     """Which element each report is about, and whose it is."""
-    points = ServicePoint.objects.select_related("branch").in_bulk(
-        {i.request.service_point_id for i in items if i.request.service_point_id is not None}
+    wanted = {i.request.service_point_id for i in items if i.request.service_point_id is not None}
+    points = ServicePoint.objects.only("element_id", "branch_id", "address").in_bulk(wanted) if wanted else {}
+    named = {i.request.element_id for i in items if i.request.element_id is not None}
+    elements = GridElement.objects.only("branch_id").in_bulk(named) if named else {}
+    branches = Branch.objects.in_bulk(
+        {point.branch_id for point in points.values()}
+        | {element.branch_id for element in elements.values()}
+        | {i.request.branch_id for i in items if i.request.branch_id is not None}
     )
-    elements = GridElement.objects.select_related("branch").in_bulk(
-        {i.request.element_id for i in items if i.request.element_id is not None}
-    )
-    branches = Branch.objects.in_bulk({i.request.branch_id for i in items if i.request.branch_id is not None})
+    for known in points.values():
+        known.branch = branches[known.branch_id]  # one object for all of a branch
     for item in items:
         asked = item.request
         if asked.service_point_id is not None:
@@ -154,7 +158,7 @@ def _place(items: Iterable[_Item]) -> None:
         elif asked.element_id is not None:
             element = elements.get(asked.element_id)
             if element is not None:
-                item.spot, item.branch = Spot(element.pk), element.branch
+                item.spot, item.branch = Spot(element.pk), branches[element.branch_id]
         elif asked.branch_id is not None:
             item.branch = branches.get(asked.branch_id)
 

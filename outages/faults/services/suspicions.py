@@ -85,12 +85,24 @@ def suspicions_widen(*, widened: Sequence[tuple[Outage, GridElement, str]], acto
     before = [outage_facts(outage) for outage, _element, _note in widened]
     now = timezone.now()
     for outage, element, _note in widened:
-        outage.level, outage.place = OutageLevel.LOW_VOLTAGE, str(element)
+        outage.level, outage.place = OutageLevel.LOW_VOLTAGE, str(element)[:200]
         outage.version, outage.updated_at = outage.version + 1, now
     outages = [outage for outage, _element, _note in widened]
-    Outage.objects.bulk_update(outages, ["level", "place", "version", "updated_at"])
     _areas_add([(outage, element) for outage, element, _note in widened])
     with connection.cursor() as db:
+        db.execute(
+            """
+            UPDATE outages_outage o SET level = %s, place = w.place, version = w.version, updated_at = %s
+            FROM unnest(%s::bigint[], %s::text[], %s::int[]) AS w(outage, place, version) WHERE o.id = w.outage
+            """,
+            [
+                OutageLevel.LOW_VOLTAGE.value,
+                now,
+                [outage.pk for outage in outages],
+                [outage.place for outage in outages],
+                [outage.version for outage in outages],
+            ],
+        )
         db.execute(
             """
             UPDATE faults_fault f SET element_id = w.element
@@ -137,8 +149,8 @@ def history_append(lines: Sequence[Line], actor: Actor) -> None:
                 "public": [line.is_public for line in lines],
             },
         )
-        for pk, outage_id, sequence in db.fetchall():
-            announce_on_commit(OutageEvent(pk=pk, outage_id=outage_id, sequence=sequence))
+        rung = [OutageEvent(pk=pk, outage_id=outage_id, sequence=n) for pk, outage_id, n in db.fetchall()]
+    announce_on_commit(*rung)
 
 
 # --- parts ------------------------------------------------------------------------------------------
