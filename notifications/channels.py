@@ -30,6 +30,7 @@ from typing import Any, Final, Literal, Protocol
 import httpx
 import yaml
 from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -133,6 +134,27 @@ def refuse_in_transaction() -> None:
     """No network inside a transaction: it would hold locks for as long as a provider likes."""
     if connection.in_atomic_block:
         raise ImproperlyConfigured("A provider must not be called inside a transaction.")
+
+
+@register()
+def the_ways_out_are_usable(**_kwargs: object) -> list[CheckMessage]:
+    """A wrong address or gateway file is said at start-up, not when the first customer should be told."""
+    found: list[CheckMessage] = []
+    for channel in Channel.values:
+        try:
+            configured = sender_for(channel)
+        except (ImproperlyConfigured, OSError) as wrong:
+            found.append(Error(str(wrong), id="notifications.E001"))
+            continue
+        if configured is None:
+            found.append(
+                Warning(
+                    f"No way out is configured for {channel}: its messages will wait until they expire.",
+                    hint="Set EMAIL_URL and SMS_GATEWAY.",
+                    id="notifications.W001",
+                )
+            )
+    return found
 
 
 # --- console ----------------------------------------------------------------------------------------

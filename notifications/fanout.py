@@ -109,12 +109,15 @@ SELECT customer_id, branch_id, service_point_id, channel,
 FROM last_told t
 WHERE t.kind = ANY(%(says_off)s)
   AND (%(kind)s = 'cancelled' OR NOT EXISTS (
-        SELECT FROM grid_servicepoint s
-        JOIN outages_interruption mine ON mine.outage_id IN (SELECT id FROM family)
-             AND (mine.element_id = s.element_id OR mine.service_point_id = s.id)
-        JOIN outages_interruption i ON (i.element_id = s.element_id OR i.service_point_id = s.id)
-             AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
-        WHERE s.customer_id = t.customer_id))
+        SELECT FROM grid_servicepoint s WHERE s.customer_id = t.customer_id
+        AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
+                     AND i.outage_id = ANY(ARRAY(SELECT id FROM family)))
+             OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
+                        AND i.outage_id = ANY(ARRAY(SELECT id FROM family))))
+        AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
+                     AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+             OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
+                        AND i.actual IS NOT NULL AND upper(i.actual) IS NULL))))
 """)
 
 _INSERT: Final = with_states("""

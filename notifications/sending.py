@@ -216,12 +216,15 @@ LEFT JOIN LATERAL (
     ORDER BY p.opted_out, p.is_preferred DESC, p.id LIMIT 1
 ) p ON true
 LEFT JOIN LATERAL (
-    SELECT max(upper(i.actual)) AS at FROM grid_servicepoint s
-    JOIN outages_interruption i ON i.outage_id = n.outage_id AND (i.element_id = s.element_id OR i.service_point_id = s.id)
-    WHERE n.kind = ANY(%(back)s) AND s.customer_id = d.customer_id
+    SELECT max(greatest(
+        (SELECT max(upper(i.actual)) FROM outages_interruption i
+         WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id),
+        (SELECT max(upper(i.actual)) FROM outages_interruption i
+         WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id))) AS at
+    FROM grid_servicepoint s WHERE n.kind = ANY(%(back)s) AND s.customer_id = d.customer_id
 ) back ON true
 ORDER BY d.id
-"""  # noqa: E501
+"""
 
 
 def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
@@ -326,21 +329,24 @@ def _poison(token: uuid.UUID, poisoned: Sequence[tuple[Key, str]]) -> int:
 
 # is it still off (or back) for this customer: by the places the outage has now, whatever rows it had when the message
 # was written down; and not "back" while something else keeps one of these places off
+# (each place is looked up by its own index: one join over "element or service point" would walk whole tables)
 _STILL_OFF: Final = """
 EXISTS (
-    SELECT FROM grid_servicepoint s
-    JOIN outages_interruption i ON i.outage_id = n.outage_id
-         AND (i.element_id = s.element_id OR i.service_point_id = s.id)
-    WHERE s.customer_id = d.customer_id AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+    SELECT FROM grid_servicepoint s WHERE s.customer_id = d.customer_id AND (
+        EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id
+                AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+        OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id
+                   AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)))
 """
 _OFF_ANYHOW: Final = """
 EXISTS (
-    SELECT FROM grid_servicepoint s
-    JOIN outages_interruption mine ON mine.outage_id = n.outage_id
-         AND (mine.element_id = s.element_id OR mine.service_point_id = s.id)
-    JOIN outages_interruption i ON (i.element_id = s.element_id OR i.service_point_id = s.id)
-         AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
-    WHERE s.customer_id = d.customer_id)
+    SELECT FROM grid_servicepoint s WHERE s.customer_id = d.customer_id
+    AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id)
+         OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id))
+    AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
+                 AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+         OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
+                    AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)))
 """
 _TRUE_FOR_THEM: Final = f"(NOT n.needs_off OR {_STILL_OFF}) AND (NOT n.needs_on OR NOT {_OFF_ANYHOW})"
 _MAY_RING: Final = with_states("""
