@@ -44,6 +44,11 @@ def outage_by_reference(*, actor: Actor, reference: str) -> Outage:
     return outage
 
 
+def outage_alone(outage: Outage) -> QuerySet[Outage]:
+    """One outage that was already proved visible, as the rows of a list."""
+    return Outage.objects.filter(pk=outage.pk).select_related("branch", "feeder")
+
+
 def outage_timeline(outage: Outage) -> QuerySet[OutageEvent]:
     """The whole history, newest first."""
     return outage.events.order_by("-sequence")

@@ -261,9 +261,10 @@ def _outage(actor: Actor, reference: str) -> Outage:
 def _detail(outage: Outage, actor: Actor) -> dict[str, Any]:
     now = timezone.now()
     handler = kinds.handler_for(outage.kind)
-    thin = board.thin(Outage.objects.filter(pk=outage.pk))  # already proved visible
+    alone = selectors.outage_alone(outage)
+    thin = board.thin(alone)
     facts = board.facts_of(thin)
-    row = board.rows_of(thin, Outage.objects.select_related("branch", "feeder"), facts, now=now)[0]
+    row = board.rows_of(thin, alone, facts, now=now)[0]
     history = list(selectors.outage_timeline(outage))
     entries = entries_of(history)
     areas = places.places_of(outage, limit=PLACES_SHOWN)
