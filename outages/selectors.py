@@ -16,7 +16,6 @@ from grid.models import ContactKind, ContactPoint, ServicePoint
 from outages.models import Interruption, Outage, OutageEvent, OutageKind
 from standards.errors import Forbidden, NotFound
 
-
 _SEES_DEBTS = ("cutoff.propose", "cutoff.approve", "audit.read")
 
 
