@@ -201,6 +201,12 @@ class _Circuit:
     open_until = 0.0
 
 
+def bell_forget() -> None:
+    """Connect anew with the next ring: the address has changed."""
+    _bell.cache_clear()
+    _Circuit.open_until = 0.0
+
+
 def announce_on_commit(*announced: OutageEvent) -> None:
     """Tell open pages, once committed, that something changed. A hint: readers keep their own cursor."""
     topics: list[dict[str, Any]] = [{"t": f"outage:{event.outage_id}", "v": event.sequence} for event in announced]
