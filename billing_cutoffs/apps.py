@@ -7,8 +7,7 @@ class BillingCutoffsConfig(AppConfig):
     verbose_name = "Non-payment cut-offs"
 
     def ready(self) -> None:
-        from outages.kinds import register_kind
-
         from billing_cutoffs.kinds import NonPaymentHandler
+        from outages.kinds import register_kind
 
         register_kind(NonPaymentHandler())
