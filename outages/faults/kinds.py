@@ -200,6 +200,7 @@ class FaultHandler(KindHandler):
         )
         return {
             "fault": fault,
+            "cause": CauseCode(outage.cause_code).label if outage.cause_code in CauseCode.values else "",
             "assignments": [
                 (row, [(state, CrewState(state).label) for state in lifecycle.crew_states_from(row.state)])
                 for row in assignments

@@ -84,7 +84,7 @@ def test_a_report_joins_the_outage_that_covers_it(feeder_fault: Outage, city: Sm
     assert outcome.outage == feeder_fault
     assert Outage.objects.count() == 1
     event = feeder_fault.events.get(verb="report")
-    assert event.after == {"reports": 1}
+    assert event.after == {"new_reports": 1}
 
 
 def test_a_report_joins_planned_work_too(city: SmallCity, asha: Actor, mei: Actor, now: datetime) -> None:

@@ -348,7 +348,7 @@ def _record(items: Collection[_Item], actor: Actor) -> None:
             continue
         outages[outage.pk] = outage
         counts = touched[outage.pk]
-        counts["reports"] += 1
+        counts["new_reports"] += 1
         counts["still_out"] += report.still_out
         counts["dangers"] += report.wire_down or report.fire or report.shock
     history_append(

@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -112,7 +112,7 @@ def _assign_form(outage: Outage, _actor: Actor, data: Any) -> ActionForm:
     for crew in fault_selectors.crews_for(outage):
         busy = getattr(crew, "busy", 0)
         where = _("own branch") if crew.branch_id == outage.branch_id else crew.branch.name
-        load = _("free") if not busy else _("on %(jobs)d jobs") % {"jobs": busy}
+        load = ngettext("on %(jobs)d job", "on %(jobs)d jobs", busy) % {"jobs": busy} if busy else _("free")
         words = " · ".join([str(crew), where, load, *crew.skills])
         crews.append((str(crew.pk), words))
     return AssignForm(data, crews=crews, initial=_seen(outage))
@@ -131,7 +131,9 @@ def _restore_part_form(outage: Outage, _actor: Actor, data: Any) -> ActionForm:
     rows, _all = fault_selectors.places_tree(outage)
     choices = []
     for row in rows:
-        count = _("%(customers)d customers") % {"customers": row.customers}
+        count = ngettext("%(customers)d customer", "%(customers)d customers", row.customers) % {
+            "customers": row.customers
+        }
         # the tree as people read it: one step in for each device above
         words = "\u3000" * row.depth + f"{row.element} · {row.element.get_kind_display()} · {count}"
         choices.append((str(row.element.pk), words))
@@ -150,7 +152,11 @@ def _restore_part(outage: Outage, actor: Actor, form: Any) -> str:
         outage_id=outage.pk, actor=actor, at=facts["at"], element_ids=[int(pk) for pk in facts["elements"]],
         service_point_ids=points, expected_version=facts["version"], note=facts["note"],
     )  # fmt: skip
-    return _("Supply is back; %(customers)d customers are still off.") % {"customers": after.customers_out}
+    return ngettext(
+        "Supply is back; %(customers)d customer is still off.",
+        "Supply is back; %(customers)d customers are still off.",
+        after.customers_out,
+    ) % {"customers": after.customers_out}
 
 
 def _restore_form(outage: Outage, _actor: Actor, data: Any) -> ActionForm:
