@@ -1,0 +1,163 @@
+"""Every address of the site with the people who may use it. The route walker holds the site to this table.
+
+``get`` and ``post`` name who gets an answer; whoever is not named is refused. The walk stands in the west and asks
+for objects of the east, so for an address that holds an object these are the people whose reading or writing reaches
+beyond their own branch (``accounts.policies.READ_EVERYWHERE``). ``own`` says who must reach it inside the branch.
+A new address without an entry fails the test: decide here who may use it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+ROLES: Final = ("agent", "dispatcher", "planner", "approver", "billing_clerk", "auditor", "administrator")
+PEOPLE: Final = ("anonymous", "nobody", *ROLES)
+
+NOBODY: Final[frozenset[str]] = frozenset()
+EVERYBODY: Final = frozenset(PEOPLE)
+SIGNED_IN: Final = EVERYBODY - {"anonymous"}
+ANY_ROLE: Final = frozenset(ROLES)
+AGENT: Final = frozenset({"agent"})
+DISPATCHER: Final = frozenset({"dispatcher"})
+AUDITOR: Final = frozenset({"auditor"})
+ADMINISTRATOR: Final = frozenset({"administrator"})
+REPORTERS: Final = AGENT | DISPATCHER
+SEE_USERS: Final = AUDITOR | ADMINISTRATOR
+READ_EVERYWHERE: Final = AGENT | AUDITOR | ADMINISTRATOR
+SEE_CUSTOMERS: Final = ANY_ROLE - ADMINISTRATOR
+
+
+@dataclass(frozen=True)
+class Rule:
+    get: frozenset[str] = NOBODY
+    post: frozenset[str] = NOBODY
+    args: str = ""  # which objects fill the address, see the walker's world
+    data: dict[str, Any] = field(default_factory=dict)  # of the POST; "$east_point" and the like are filled in
+    scopes: frozenset[str] = frozenset()  # tokens that get an answer from the API
+    own: str = ""  # who reaches the object with GET (or, in capitals, with POST) when it is in their own branch
+
+
+def _scopes(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+_OUTAGES = _scopes("outage:read", "outage:write")
+_FAULT = r"api/v1/^faults/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+_OUTAGE = r"api/v1/^outages/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+
+ROUTES: Final[dict[str, Rule]] = {
+    # --- the site itself
+    "healthz": Rule(EVERYBODY, EVERYBODY),
+    "readyz": Rule(EVERYBODY, EVERYBODY),
+    "metrics": Rule(EVERYBODY, EVERYBODY),  # from this machine, or with its token: tests/outage_mgmt/test_health.py
+    "live/": Rule(EVERYBODY, EVERYBODY),  # says that there is no stream here; the stream itself is not a Django view
+    "live/since/": Rule(SIGNED_IN, SIGNED_IN),
+    "i18n/setlang/": Rule(EVERYBODY, EVERYBODY),
+    # --- the record
+    "": Rule(SIGNED_IN),
+    "board/": Rule(ANY_ROLE),
+    "board/outages.csv": Rule(ANY_ROLE),
+    "board/map.geojson": Rule(ANY_ROLE),
+    "board/network.geojson": Rule(ANY_ROLE),
+    "outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    "outages/<str:reference>/notes/": Rule(args="outage", data={"note": "x"}, own="PLANNER"),
+    "notifications/outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    # --- faults
+    "faults/": Rule(DISPATCHER),
+    "faults/new/": Rule(REPORTERS, DISPATCHER, data={"place": "$east_place", "token": "t", "is_confirmed": "yes"}),
+    "faults/new/place/": Rule(REPORTERS),
+    "faults/<str:reference>/reports/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    "faults/<str:reference>/crews/<int:assignment_id>/": Rule(
+        args="assignment", data={"version": "1", "state": "en_route"}, own="dispatcher"
+    ),
+    "faults/<str:reference>/<slug:name>/": Rule(args="step", data={"version": "1"}, own="dispatcher"),
+    # --- the console
+    "console/": Rule(SEE_CUSTOMERS),
+    "console/search/": Rule(post=SEE_CUSTOMERS, data={"q": "$east_address"}),
+    "console/pop/": Rule(SEE_CUSTOMERS | SIGNED_IN),  # without a number it only leads to the console
+    "console/call/start/": Rule(args="", data={"service_point": "$east_point"}),
+    "console/call/<uuid:key>/": Rule(args="call", own="agent"),
+    "console/call/<uuid:key>/card/": Rule(args="call", own="agent"),
+    "console/call/<uuid:key>/premises/": Rule(args="call", data={"service_point": "$east_point"}, own="AGENT"),
+    "console/call/<uuid:key>/draft/": Rule(args="call", data={"note": "x"}, own="AGENT"),
+    "console/call/<uuid:key>/log/": Rule(args="call", data={"reason": "no_supply", "scope": "unknown"}, own="AGENT"),
+    "console/calls/": Rule(AGENT),
+    "console/callbacks/": Rule(AGENT),
+    "console/callbacks/<int:callback_id>/": Rule(args="callback", data={"result": "restored"}, own="AGENT"),
+    "console/pins/": Rule(data={"service_point": "$east_point"}),
+    # --- importing the network
+    "grid/imports/": Rule(ADMINISTRATOR, ADMINISTRATOR),
+    "grid/imports/<int:pk>/": Rule(ADMINISTRATOR, args="import"),
+    "grid/imports/<int:pk>/confirm/": Rule(post=ADMINISTRATOR, args="import"),
+    "grid/imports/<int:pk>/discard/": Rule(post=ADMINISTRATOR, args="import"),
+    "grid/imports/templates/<slug:table>.csv": Rule(ADMINISTRATOR, args="template"),
+    # --- people, roles, tokens
+    "accounts/profile/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/users/": Rule(SEE_USERS),
+    "accounts/users/new/": Rule(ADMINISTRATOR, ADMINISTRATOR),
+    "accounts/clients/new/": Rule(ADMINISTRATOR, ADMINISTRATOR),
+    "accounts/users/<int:pk>/": Rule(SEE_USERS, ADMINISTRATOR, args="user", data={"display_name": "Mei Li"}),
+    "accounts/users/<int:pk>/active/": Rule(post=ADMINISTRATOR, args="user"),
+    "accounts/users/<int:pk>/password/": Rule(post=ADMINISTRATOR, args="user"),
+    "accounts/users/<int:pk>/roles/": Rule(post=ADMINISTRATOR, args="user", data={"role": "dispatcher"}),
+    "accounts/roles/<int:pk>/end/": Rule(post=ADMINISTRATOR, args="grant"),
+    "accounts/users/<int:pk>/tokens/": Rule(
+        post=ADMINISTRATOR, args="client", data={"name": "x", "scopes": "outage:read", "days": "9"}
+    ),
+    "accounts/tokens/<int:pk>/revoke/": Rule(post=ADMINISTRATOR, args="token"),
+    "accounts/access-log/": Rule(AUDITOR),
+    "accounts/rules/": Rule(SIGNED_IN),
+    # --- signing in
+    "accounts/login/": Rule(EVERYBODY, EVERYBODY),
+    "accounts/logout/": Rule(EVERYBODY, EVERYBODY),
+    "accounts/inactive/": Rule(EVERYBODY),
+    "accounts/signup/": Rule(EVERYBODY, EVERYBODY),  # closed: it says so to everybody
+    "accounts/reauthenticate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/email/": Rule(EVERYBODY),
+    "accounts/confirm-email/": Rule(EVERYBODY),
+    r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": Rule(EVERYBODY, args="key"),
+    "accounts/password/change/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/password/set/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/password/reset/": Rule(EVERYBODY),
+    "accounts/password/reset/done/": Rule(EVERYBODY),
+    "accounts/password/reset/key/done/": Rule(EVERYBODY),
+    r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": Rule(EVERYBODY, EVERYBODY, args="key"),
+    "accounts/login/code/confirm/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/": Rule(SIGNED_IN),
+    "accounts/2fa/authenticate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/reauthenticate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/totp/activate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/totp/deactivate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/recovery-codes/": Rule(SIGNED_IN),
+    "accounts/2fa/recovery-codes/generate/": Rule(SIGNED_IN, SIGNED_IN),
+    "accounts/2fa/recovery-codes/download/": Rule(SIGNED_IN),
+    # --- REST
+    "api/v1/schema/": Rule(EVERYBODY),
+    "api/v1/docs/": Rule(EVERYBODY),
+    "api/v1/events/": Rule(ANY_ROLE, scopes=_scopes("event:read")),
+    "api/v1/supply-status/": Rule(ANY_ROLE, scopes=_scopes("supply:read", "ivr:use")),
+    "api/v1/^outages/$": Rule(ANY_ROLE, scopes=_OUTAGES),
+    _OUTAGE + "$": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    _OUTAGE + "events/$": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    "api/v1/^faults/$": Rule(
+        post=DISPATCHER, data={"elements": ["T11"], "confirmed": True}, scopes=_scopes("outage:write")
+    ),
+    _FAULT + "$": Rule(READ_EVERYWHERE, args="fault", own="planner"),
+    **{
+        f"{_FAULT}{name}/$": Rule(args="fault", own="DISPATCHER")
+        for name in (
+            "assign", "close", "confirm", "crew-state", "dismiss", "merge", "restore", "restore-part", "set-etr",
+        )
+    },
+    "api/v1/^trouble-reports/$": Rule(
+        post=REPORTERS, data={"service_point": "SP0001"}, scopes=_scopes("report:create", "ivr:use")
+    ),
+    "api/v1/^trouble-reports/batch/$": Rule(
+        post=REPORTERS,
+        data={"reports": [{"service_point": "SP0001"}]},
+        scopes=_scopes("report:create", "ivr:use"),
+    ),
+    # a provider is known by the secret agreed with it, and by nothing else
+    "api/v1/receipts/<slug:account>/": Rule(args="account"),
+}  # fmt: skip
