@@ -491,6 +491,9 @@ def _on_merge(outage: Outage, facts: dict[str, Any]) -> None:
     if outage.is_off and not survivor.is_off:
         raise DomainError(_("Confirm the surviving outage first: the other one is known to be off."), field="survivor")
     extent.rows_hand_over(loser=outage, survivor=survivor)
+    if survivor.is_off:
+        # what was only suspected is now known to be part of it, since somebody first said so
+        extent.rows_start(survivor, at=max(outage.created_at, survivor.started_at or outage.created_at))
     survivor.elements.add(*outage.elements.all())
     outage.merged_into = survivor
     if outage.started_at and survivor.started_at:

@@ -17,6 +17,7 @@ from outages.kinds import handler_for
 from outages.lifecycle import IllegalTransition, MissingFact
 from outages.models import Outage
 from outages.services import NothingOff
+from outages.supply_status import supply_status
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
 from tests.factories.grid import SmallCity
 from tests.faults_app.conftest import everything_about
@@ -236,6 +237,16 @@ def test_merging_moves_reports_and_crews(
     assert TroubleReport.objects.get().outage_id == feeder_fault.pk
     assert CrewAssignment.objects.get().fault.outage_id == feeder_fault.pk
     assert Fault.objects.get(outage=other).state == "merged"
+
+
+def test_a_suspicion_that_is_merged_into_a_known_fault_is_off(
+    feeder_fault: Outage, suspicion: Outage, city: SmallCity, asha: Actor
+) -> None:
+    services.fault_merge(outage_id=suspicion.pk, survivor_id=feeder_fault.pk, actor=asha)
+
+    feeder_fault.refresh_from_db()
+    assert (feeder_fault.customers_affected, feeder_fault.customers_out) == (5, 5)
+    assert supply_status(city.service_points["SP0004"]).state == "off"
 
 
 # --- crews ------------------------------------------------------------------------------------------
