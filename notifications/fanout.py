@@ -111,13 +111,13 @@ WHERE t.kind = ANY(%(says_off)s)
   AND (%(kind)s = 'cancelled' OR NOT EXISTS (
         SELECT FROM grid_servicepoint s WHERE s.customer_id = t.customer_id
         AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
-                     AND i.outage_id = ANY(ARRAY(SELECT id FROM family)))
+                     AND i.outage_id = ANY(ARRAY(SELECT id FROM family)) OFFSET 0)
              OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
-                        AND i.outage_id = ANY(ARRAY(SELECT id FROM family))))
+                        AND i.outage_id = ANY(ARRAY(SELECT id FROM family)) OFFSET 0))
         AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
-                     AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+                     AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)
              OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
-                        AND i.actual IS NOT NULL AND upper(i.actual) IS NULL))))
+                        AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0))))
 """)
 
 _INSERT: Final = with_states("""

@@ -205,7 +205,7 @@ SELECT d.day, d.id, d.channel, n.id, n.kind, n.says_from, n.says_until, n.mandat
        coalesce(o.etr_set_at, o.updated_at), b.name, b.name_en, b.phone, b.time_zone, p.value, p.opted_out, back.at,
        now()
 FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id)
-JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id
+JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
 JOIN notifications_notice n ON n.id = d.notice_id
 JOIN grid_customer c ON c.id = d.customer_id
 JOIN grid_branch b ON b.id = d.branch_id
@@ -303,7 +303,8 @@ UPDATE notifications_delivery d
 SET state = CASE WHEN k.code = 'opted_out' THEN :SUPPRESSED ELSE :FAILED END, error_code = k.code,
     lease_token = NULL, lease_until = NULL, done_at = now()
 FROM unnest(%(days)s::date[], %(ids)s::bigint[], %(codes)s::text[]) k(day, id, code)
-WHERE d.day = k.day AND d.id = k.id AND d.state = :LEASED AND d.lease_token = %(token)s
+WHERE d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
+  AND d.state = :LEASED AND d.lease_token = %(token)s
 """)
 
 
@@ -329,24 +330,27 @@ def _poison(token: uuid.UUID, poisoned: Sequence[tuple[Key, str]]) -> int:
 
 # is it still off (or back) for this customer: by the places the outage has now, whatever rows it had when the message
 # was written down; and not "back" while something else keeps one of these places off
-# (each place is looked up by its own index: one join over "element or service point" would walk whole tables)
+# (each place is looked up by its own index: one join over "element or service point" would walk whole tables, and
+# OFFSET 0 keeps the planner from reading every open row of the country into a hash, once per message)
 _STILL_OFF: Final = """
 EXISTS (
     SELECT FROM grid_servicepoint s WHERE s.customer_id = d.customer_id AND (
         EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id
-                AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+                AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)
         OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id
-                   AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)))
+                   AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)))
 """
 _OFF_ANYHOW: Final = """
 EXISTS (
     SELECT FROM grid_servicepoint s WHERE s.customer_id = d.customer_id
-    AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id)
-         OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id))
     AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
-                 AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)
+                 AND i.outage_id = n.outage_id OFFSET 0)
          OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
-                    AND i.actual IS NOT NULL AND upper(i.actual) IS NULL)))
+                    AND i.outage_id = n.outage_id OFFSET 0))
+    AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
+                 AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)
+         OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
+                    AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)))
 """
 _TRUE_FOR_THEM: Final = f"(NOT n.needs_off OR {_STILL_OFF}) AND (NOT n.needs_on OR NOT {_OFF_ANYHOW})"
 _MAY_RING: Final = with_states("""
@@ -364,7 +368,8 @@ WITH g AS (
     UPDATE notifications_delivery d
     SET state = :SENDING, attempts = d.attempts + 1, lease_until = now() + %(lease)s * interval '1 s'
     FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id), grid_branch b, notice_sendable n
-    WHERE d.day = k.day AND d.id = k.id AND d.state = :LEASED AND d.lease_token = %(token)s AND d.lease_until > now()
+    WHERE d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
+      AND d.state = :LEASED AND d.lease_token = %(token)s AND d.lease_until > now()
       AND n.id = d.notice_id AND b.id = d.branch_id
       AND {true} AND {may_ring} AND NOT {unwanted}
     RETURNING d.day, d.id
@@ -390,7 +395,7 @@ FROM (
            CASE WHEN r.state = :PENDING
                 THEN notifications_may_ring(b.send_from, b.send_until, b.time_zone, now()) END AS later
     FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id)
-    JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id
+    JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
     JOIN notifications_notice whole ON whole.id = d.notice_id
     JOIN grid_branch b ON b.id = d.branch_id
     LEFT JOIN notice_sendable n ON n.id = d.notice_id
@@ -408,7 +413,8 @@ FROM (
     ) r
     WHERE d.state = :LEASED AND d.lease_token = %(token)s AND d.lease_until > now()
 ) why
-WHERE d.day = why.day AND d.id = why.id AND d.state = :LEASED AND d.lease_token = %(token)s
+WHERE d.day = why.day AND d.id = why.id AND d.day = ANY(%(days)s::date[])
+  AND d.state = :LEASED AND d.lease_token = %(token)s
 """,
     true=_TRUE_FOR_THEM,
     unwanted=_UNWANTED,
@@ -460,20 +466,22 @@ SET state = o.state, provider_id = o.provider_id, error_code = o.code,
 FROM unnest(%(days)s::date[], %(ids)s::bigint[], %(states)s::smallint[], %(results)s::text[], %(provider_ids)s::text[],
             %(codes)s::text[], %(waits)s::float8[], %(lucks)s::float8[])
      o(day, id, state, result, provider_id, code, wait, luck)
-WHERE d.day = o.day AND d.id = o.id AND d.lease_token = %(token)s AND d.state = :SENDING
+WHERE d.day = o.day AND d.id = o.id AND d.day = ANY(%(days)s::date[])
+  AND d.lease_token = %(token)s AND d.state = :SENDING
 RETURNING d.id
 """)
 
 _CLOSE_ATTEMPTS: Final = """
 UPDATE notifications_attempt a SET ended_at = clock_timestamp(), error_class = o.result, answer = o.code
 FROM unnest(%(days)s::date[], %(ids)s::bigint[], %(results)s::text[], %(codes)s::text[]) o(day, id, result, code)
-WHERE a.day = o.day AND a.token = %(token)s AND a.ended_at IS NULL AND a.delivery_ids = ARRAY[o.id]
+WHERE a.day = o.day AND a.day = ANY(%(days)s::date[]) AND a.token = %(token)s AND a.ended_at IS NULL
+  AND a.delivery_ids = ARRAY[o.id]
 """
 
 _SUPPRESS: Final = """
 INSERT INTO notifications_suppression (address_key, channel, reason)
 SELECT d.address_key, d.channel, 'bad_address'
-FROM notifications_delivery d JOIN unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id) ON d.day = k.day AND d.id = k.id
+FROM notifications_delivery d JOIN unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id) ON d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
 ON CONFLICT (address_key, channel) DO NOTHING
 """  # noqa: E501
 

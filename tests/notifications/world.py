@@ -32,7 +32,7 @@ receipt:
   status: status
   delivered: [DELIVRD]
   failed: [UNDELIV]
-timeouts: {{connect: 2.0, read: 2.0}}
+timeouts: {{connect: 5.0, read: 5.0}}
 """
 
 
