@@ -24,10 +24,10 @@ from outages.faults.services import ReportRequest
 from outages.models import Outage
 
 CREWS = (
-    ("C07", "赵工班", ["10kV", "live-line"]),
+    ("C07", "赵工班", ["10kV", "带电作业"]),
     ("C12", "李工班", ["10kV"]),
-    ("C03", "孙工班", ["low-voltage"]),
-    ("C21", "周工班", ["low-voltage", "cable"]),
+    ("C03", "孙工班", ["低压"]),
+    ("C21", "周工班", ["低压", "电缆"]),
 )
 
 
