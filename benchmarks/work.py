@@ -56,7 +56,7 @@ def _sql(statement: str, parameters: object = None) -> int:
     with connection.cursor() as db:
         db.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         db.execute(statement, parameters)  # type: ignore[arg-type]
-        return db.rowcount
+        return int(db.rowcount)
 
 
 def _bare(statement: str, parameters: object = None) -> float:

@@ -1,7 +1,5 @@
 """Every address of the site."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -16,14 +14,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("outage_mgmt.api")),
+    path("accounts/", include("accounts.urls")),  # ours first: some of allauth's pages are closed here
+    path("accounts/", include("allauth.urls")),
+    path("grid/", include("grid.urls")),
+    path("faults/", include("outages.faults.urls")),
+    path("notifications/", include("notifications.urls")),
+    path("console/", include("call_center.urls")),
+    path("", include("outages.urls")),
 ]
-PLACES = {
-    "accounts.urls": "accounts/",
-    "grid.urls": "grid/",
-    "outages.faults.urls": "faults/",
-    "notifications.urls": "notifications/",
-    "call_center.urls": "console/",
-    "outages.urls": "",
-}
-urlpatterns += [path(place, include(module)) for module, place in PLACES.items() if find_spec(module)]
-urlpatterns += [path("accounts/", include("allauth.urls"))]

@@ -56,13 +56,13 @@ STATUS_WRITERS = {"outages/services.py"}
 def _status_writes(tree: ast.Module) -> list[int]:
     lines = []
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        for target in targets:
-            if isinstance(target, ast.Attribute) and target.attr == "status":
-                owner = target.value
-                if "outage" in (owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")):
-                    lines.append(node.lineno)
-        if isinstance(node, ast.Call) and named(node) in {"update", "update_or_create"}:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute) and target.attr == "status":
+                    owner = target.value
+                    if "outage" in (owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")):
+                        lines.append(node.lineno)
+        elif isinstance(node, ast.Call) and named(node) in {"update", "update_or_create"}:
             names_outage = "Outage." in ast.unparse(node.func)
             if names_outage and any(keyword.arg == "status" for keyword in node.keywords):
                 lines.append(node.lineno)
