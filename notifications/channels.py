@@ -420,24 +420,42 @@ class SmsSender:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.account, self.rate = gateway.account, gateway.rate
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(gateway.timeouts.read, connect=gateway.timeouts.connect),
-            # an idle connection may be closed by the other side just as we use it, and then nobody knows
-            limits=httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2.0),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="sms")
+        self._mine = threading.local()
+        self._clients: list[httpx.Client] = []
+        self._secure = ssl.create_default_context() if gateway.request.url.startswith("https") else False
+
+    @property
+    def _client(self) -> httpx.Client:
+        """A client, and so a connection, of each thread's own.
+
+        In a pool that threads share, one thread may put away a connection as idle that another was just given: the
+        message is out, its answer is lost, and nobody knows.
+        """
+        client: httpx.Client | None = getattr(self._mine, "client", None)
+        if client is None:
+            times = self.gateway.timeouts
+            client = httpx.Client(
+                timeout=httpx.Timeout(times.read, connect=times.connect),
+                # an idle connection may be closed by the other side just as we use it
+                limits=httpx.Limits(max_connections=1, keepalive_expiry=2.0),
+                verify=self._secure,
+                follow_redirects=False,
+                trust_env=False,
+            )
+            self._mine.client = client
+            self._clients.append(client)
+        return client
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         refuse_in_transaction()
         deadline = time.monotonic() + DEADLINE_S
-        if len(messages) == 1:
-            return [self._send_one(messages[0], deadline)]
-        with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(1, len(messages)))) as pool:
-            return list(pool.map(lambda message: self._send_one(message, deadline), messages))
+        return list(self._pool.map(lambda message: self._send_one(message, deadline), messages))
 
     def close(self) -> None:
-        self._client.close()
+        self._pool.shutdown(wait=True)
+        for client in self._clients:
+            client.close()
 
     def _send_one(self, message: Message, deadline: float) -> Outcome:
         if time.monotonic() > deadline:
