@@ -49,6 +49,17 @@ def branch_filter(actor: Actor, model: type[Model], capability: str | None = Non
     return condition
 
 
+def branch_condition(actor: Actor, capability: str, *, pos: str) -> tuple[str, dict[str, Any]]:
+    """The same rule for plain SQL: a condition on the column ``pos`` of the branch, and its parameters."""
+    intervals = intervals_of(actor, capability)
+    if intervals is None:
+        return "TRUE", {}
+    condition = (
+        f"EXISTS (SELECT FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) s(a, z) WHERE {pos} BETWEEN a AND z)"
+    )
+    return condition, {"firsts": [first for first, _last in intervals], "lasts": [last for _first, last in intervals]}
+
+
 def visible_to(actor: Actor, queryset: QuerySet[M], capability: str | None = None) -> QuerySet[M]:
     """What of ``queryset`` lies in a branch where the actor has the capability (reading, if none is named)."""
     condition = branch_filter(actor, queryset.model, capability)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 from knox.crypto import hash_token
@@ -11,16 +14,34 @@ from accounts.models import AccessEvent, RoleGrant, ServiceToken, User
 from accounts.policies import may_read_access_log, may_read_users
 from standards.errors import Forbidden, NotFound
 
+_remembered: dict[str, tuple[float, ServiceToken]] = {}
+_REMEMBERED_MOST = 1_000  # machine clients are few; a flood of wrong keys is never remembered
+
 
 def token_by_key(key: str) -> ServiceToken | None:
-    """The living token with this key, of a client that is still active."""
+    """The living token with this key, of a client that is still active.
+
+    A good key is remembered for ``TOKEN_REMEMBERED_S`` by each process, so that a busy client does not ask the
+    database on every call: a revoked token stops within that time (30 s are promised).
+    """
     if not key:
         return None
-    return (
+    digest = hash_token(key)
+    now = time.time()
+    until, token = _remembered.get(digest, (0.0, None))
+    if token is not None and now < until and token.expires_at > timezone.now():
+        return token
+    token = (
         ServiceToken.objects.select_related("user", "branch")
-        .filter(digest=hash_token(key), revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
+        .filter(digest=digest, revoked_at__isnull=True, expires_at__gt=timezone.now(), user__is_active=True)
         .first()
     )
+    if len(_remembered) >= _REMEMBERED_MOST:
+        _remembered.clear()
+    _remembered.pop(digest, None)
+    if token is not None and settings.TOKEN_REMEMBERED_S:
+        _remembered[digest] = (now + settings.TOKEN_REMEMBERED_S, token)
+    return token
 
 
 def users_visible_to(actor: Actor) -> QuerySet[User]:

@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 
 from accounts.actor import Actor
 from accounts.policies import actor_may
-from accounts.scope import visible_to
+from accounts.scope import branch_condition, visible_to
 from grid.importers.names import e164
-from grid.models import ContactKind, ContactPoint, ServicePoint
+from grid.models import Branch, ServicePoint
 from outages.models import Interruption, Outage, OutageEvent, OutageKind
 from standards.errors import Forbidden, NotFound
 
@@ -113,21 +113,40 @@ def outage_covering(*, element_id: int | None, service_point_id: int | None) -> 
 
 
 _KNOWN_BY = {
-    "account": "customer__account_number",
-    "meter": "meter_number",
-    "service_point": "code",
+    "account": "c.account_number = %(value)s",
+    "meter": "sp.meter_number = %(value)s",
+    "service_point": "sp.code = %(value)s",
+    "phone": """sp.customer_id IN (
+        SELECT customer_id FROM grid_contactpoint WHERE kind = 'phone' AND value = %(value)s)""",
 }
 
 
 def service_points_known_by(*, actor: Actor, key: str, value: str, limit: int) -> list[ServicePoint]:
-    """The premises behind an account, a telephone, a meter or a code; matched exactly, in one statement."""
-    points = visible_to(actor, ServicePoint.objects.select_related("branch"), "supply.read")
-    if key == "phone":
-        number = e164(value)
-        if number is None:
-            return []
-        who = ContactPoint.objects.filter(kind=ContactKind.PHONE, value=number).values("customer_id")
-        points = points.filter(customer_id__in=who)
-    else:
-        points = points.filter(**{_KNOWN_BY[key]: value})
-    return list(points.order_by("code")[:limit])
+    """The premises behind an account, a telephone, a meter or a code; matched exactly, in one statement.
+
+    Plain SQL, because every call, IVR and text message asks it; with ``code``, element and branch's zone only.
+    """
+    wanted = e164(value) if key == "phone" else value
+    if not wanted:
+        return []
+    scope, params = branch_condition(actor, "supply.read", pos="b.pos")
+    with connection.cursor() as db:
+        db.execute(
+            f"""
+            SELECT sp.id, sp.code, sp.customer_id, sp.element_id, b.id, b.name, b.time_zone
+            FROM grid_servicepoint sp
+            JOIN grid_branch b ON b.id = sp.branch_id
+            {"JOIN grid_customer c ON c.id = sp.customer_id" if key == "account" else ""}
+            WHERE {_KNOWN_BY[key]} AND {scope}
+            ORDER BY sp.code LIMIT %(limit)s
+            """,  # noqa: S608 - only our own conditions are put in
+            {"value": wanted, "limit": limit, **params},
+        )
+        rows = db.fetchall()
+    return [
+        ServicePoint(
+            id=row[0], code=row[1], customer_id=row[2], element_id=row[3],
+            branch=Branch(id=row[4], name=row[5], time_zone=row[6]),
+        )
+        for row in rows
+    ]  # fmt: skip

@@ -238,6 +238,8 @@ MFA_TOTP_ISSUER = env.str("MFA_TOTP_ISSUER", default="Outage coordination")
 MFA_TOTP_TOLERANCE = 1  # one period of 30 s: the clocks of telephones differ
 MFA_REQUIRED_ROLES = env.list("MFA_REQUIRED_ROLES", default=[])
 
+TOKEN_REMEMBERED_S = 10  # a revoked token of a machine client stops within this time (30 s are promised)
+
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

@@ -15,3 +15,5 @@ if EMBEDDED_REDIS and _worker:
     REDIS_URL = embedded.ensure(DATA_DIR / _worker, postgres=False, with_redis=True).redis_url
     CACHES = {"default": {**CACHES["default"], "LOCATION": REDIS_URL}}
     CELERY_BROKER_URL = broker_url(REDIS_URL)
+
+TOKEN_REMEMBERED_S = 0  # each test revokes and asks at once; the memory has a test of its own

@@ -20,7 +20,9 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from accounts.api.permissions import needs
 from accounts.policies import intervals_of
 from accounts.requests import actor_of
+from grid.models import ServicePoint
 from outages.api.serializers import (
+    CauseSerializer,
     FeedQuerySerializer,
     FeedSerializer,
     OutageEventSerializer,
@@ -32,7 +34,7 @@ from outages.events import Cursor, LoggedEvent, events_after
 from outages.filters import OutageFilter
 from outages.models import Outage, OutageKind
 from outages.selectors import outage_by_reference, outage_timeline, outages_visible_to, service_points_known_by
-from outages.supply_status import supply_statuses
+from outages.supply_status import Cause, Verdict, supply_statuses
 from standards.errors import DomainError, NotFound
 
 MOST_PREMISES = 50  # of one caller; a landlord with more is asked for the account
@@ -158,9 +160,28 @@ class SupplyStatusView(APIView):
         if not points:
             raise NotFound(field=key)
         at = timezone.now()
-        results = [
-            {"service_point": point.code, "state": verdict.state, "verdict": verdict}
-            for point, verdict in zip(points, supply_statuses(points, at), strict=True)
-        ]
-        answer = {"at": at, "match": "one" if len(points) == 1 else "many", "results": results}
-        return Response(SupplyStatusSerializer(answer).data)
+        verdicts = zip(points, supply_statuses(points, at), strict=True)
+        return Response(
+            {
+                "at": at,
+                "match": "one" if len(points) == 1 else "many",
+                "results": [_spoken(point, verdict) for point, verdict in verdicts],
+            }
+        )
+
+
+def _spoken(point: ServicePoint, verdict: Verdict) -> dict[str, Any]:
+    """``VerdictSerializer`` by hand: this is what every caller waits for."""
+    return {
+        "service_point": point.code,
+        "state": verdict.state,
+        "say": {"zh": verdict.sentence_zh, "en": verdict.sentence_en},
+        "quote": verdict.quote,
+        "disagreement": verdict.disagreement,
+        "causes": [_cause(cause) for cause in verdict.causes],
+        "upcoming": [_cause(cause) for cause in verdict.upcoming],
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {name: getattr(cause, name) for name in CauseSerializer._declared_fields}

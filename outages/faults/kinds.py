@@ -51,6 +51,18 @@ class CauseMismatch(DomainError):
     message = _("The cause does not belong to this cause class.")
 
 
+# every verdict asks this, so it is plain SQL: the newest danger of each premises whose outage is still open
+_DANGER_SQL: Final = """
+SELECT DISTINCT ON (asked.point) asked.point, o.id, o.reference, o.status, r.reported_at, b.name, b.name_en
+FROM unnest(%(points)s::bigint[], %(elements)s::bigint[]) AS asked(point, element)
+JOIN faults_troublereport r ON (r.service_point_id = asked.point OR r.element_id = asked.element) AND r.is_hazard
+JOIN outages_outage o ON o.id = r.outage_id
+JOIN grid_branch b ON b.id = r.branch_id
+WHERE o.status IN ('suspected', 'active', 'partially_restored') AND r.reported_at <= %(at)s
+ORDER BY asked.point, r.reported_at DESC
+"""
+
+
 class FaultHandler(KindHandler):
     kind = OutageKind.FAULT
     prefix = "F"
@@ -132,38 +144,29 @@ class FaultHandler(KindHandler):
 
     def contribute(self, service_points: Sequence[ServicePoint], at: datetime) -> dict[int, Contribution]:
         """A danger reported at these premises leads every answer until its outage is over."""
-        reports = list(
-            TroubleReport.objects.filter(
-                Q(service_point_id__in=[point.pk for point in service_points])
-                | Q(element_id__in=[point.element_id for point in service_points]),
-                is_hazard=True,
-                outage__status__in=["suspected", "active", "partially_restored"],
-                reported_at__lte=at,
-            )
-            .select_related("outage", "branch")
-            .order_by("-reported_at")
-        )
-        found = {
-            point.pk: next(
-                (r for r in reports if r.service_point_id == point.pk or r.element_id == point.element_id), None
-            )
-            for point in service_points
+        asked = {
+            "points": [point.pk for point in service_points],
+            "elements": [point.element_id for point in service_points],
+            "at": at,
         }
-        return {pk: Contribution(causes=(self._danger(report),)) for pk, report in found.items() if report is not None}
+        with connection.cursor() as db:
+            db.execute(_DANGER_SQL, asked)
+            return {row[0]: Contribution(causes=(self._danger(*row[1:]),)) for row in db.fetchall()}
 
-    def _danger(self, report: TroubleReport) -> Cause:
-        outage = report.outage
+    def _danger(
+        self, outage_id: int, reference: str, status: str, reported_at: datetime, owner: str, owner_en: str
+    ) -> Cause:
         return Cause(
             rank=RANK_SAFETY,
             kind=self.kind,
             blocks=False,
-            outage_id=outage.pk if outage else None,
-            reference=outage.reference if outage else "",
-            status=outage.status if outage else "",
-            since=report.reported_at,
-            known_at=report.reported_at,
-            owner=report.branch.name,
-            owner_en=report.branch.name_en or report.branch.name,
+            outage_id=outage_id,
+            reference=reference,
+            status=status,
+            since=reported_at,
+            known_at=reported_at,
+            owner=owner,
+            owner_en=owner_en or owner,
         )
 
     def board_facts(self, outage_ids: Collection[int]) -> dict[int, BoardFacts]:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.urls import path
 from django.utils import timezone
 from knox.crypto import hash_token
+from pytest_django import Settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.test import APIClient
@@ -24,6 +25,7 @@ from accounts.api.permissions import needs
 from accounts.models import AccessEvent, ServiceToken, User
 from accounts.requests import actor_of as request_actor
 from accounts.scope import visible_to
+from accounts.selectors import token_by_key
 from grid.models import GridElement
 from standards.errors import DomainError
 from tests.factories.accounts import actor_of, ada, client_token, mei
@@ -235,3 +237,15 @@ def test_the_command_says_what_is_wrong(db: None, kw: dict[str, Any], message: s
     with pytest.raises(CommandError, match=message):
         call_command("create_token", "scada", **{"scope": ["outage:read"], **kw})
     assert not ServiceToken.objects.exists()
+
+
+def test_a_remembered_token_stops_within_the_promised_time(db: None, settings: Settings) -> None:
+    settings.TOKEN_REMEMBERED_S = 10
+    token, key = client_token("outage:read")
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        assert token_by_key(key) == token
+        ServiceToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
+        assert token_by_key(key) == token
+
+        clock.shift(timedelta(seconds=11))
+        assert token_by_key(key) is None
