@@ -30,10 +30,10 @@ run: .venv/.run $(MESSAGES).mo
 	@exec $(BIN)/python manage.py runstack
 
 test: setup
-	@$(WITH_TEST_SERVERS) .ci/pytest -m "not soak" $(ARGS)
+	@exec $(WITH_TEST_SERVERS) .ci/pytest -m "not soak" $(ARGS)
 
 test-soak: setup
-	@$(WITH_TEST_SERVERS) .ci/pytest -m soak $(ARGS)
+	@exec $(WITH_TEST_SERVERS) .ci/pytest -m soak $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -81,7 +81,9 @@ def stop(data_dir: Path) -> None:
         _postgres("pg_ctl", "-D", str(data_dir / "postgres"), "-m", "fast", "-w", "stop", check=False)
     if (sockets / "redis.sock").exists():
         with contextlib.suppress(redis.RedisError):
-            _redis_client(sockets).shutdown(save=True)
+            _redis_client(sockets).shutdown(
+                nosave=True
+            )  # the append-only file has it all; a dump may have lost its folder
 
 
 def keep(data_dir: Path) -> None:

@@ -37,6 +37,10 @@ class Rule:
     scopes: frozenset[str] = frozenset()  # tokens that get an answer from the API
     own: str = ""  # who reaches the object with GET (or, in capitals, with POST) when it is in their own branch
 
+    @property
+    def is_public(self) -> bool:
+        return "anonymous" in self.get | self.post
+
 
 def _scopes(*names: str) -> frozenset[str]:
     return frozenset(names)
@@ -61,7 +65,7 @@ ROUTES: Final[dict[str, Rule]] = {
     "board/map.geojson": Rule(ANY_ROLE),
     "board/network.geojson": Rule(ANY_ROLE),
     "outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
-    "outages/<str:reference>/notes/": Rule(args="outage", data={"note": "x"}, own="PLANNER"),
+    "outages/<str:reference>/notes/": Rule(args="outage", data={"text": "x"}, own="PLANNER"),
     "notifications/outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
     # --- faults
     "faults/": Rule(DISPATCHER),
