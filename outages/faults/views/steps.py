@@ -395,7 +395,7 @@ def reports(request: HttpRequest, reference: str) -> HttpResponse:
     """The trouble reports of one outage, newest first."""
     actor = actor_of(request)
     outage = selectors.outage_by_reference(actor=actor, reference=reference)
-    found = fault_selectors.reports_visible_to(actor).filter(outage=outage)
+    found = fault_selectors.reports_visible_to(actor).filter(outage=outage).select_related("service_point__element")
     page = Paginator(found, REPORTS_A_PAGE).get_page(request.GET.get("page"))
     may_see = actor_may(actor, "customer.read_masked", outage.branch.pos)
     rows = [
@@ -406,4 +406,6 @@ def reports(request: HttpRequest, reference: str) -> HttpResponse:
         )
         for report in page
     ]
-    return render(request, "faults/reports.html", {"outage": outage, "page_obj": page, "rows": rows})
+    # a customer's door and the caller's own words are the business of those who may see the branch's customers
+    context = {"outage": outage, "page_obj": page, "rows": rows, "may_see_customers": may_see}
+    return render(request, "faults/reports.html", context)
