@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-TOOLS = Path(sys.executable).parent
-
 from tests.notifications.world import GATEWAY
+
+TOOLS = Path(sys.executable).parent
 
 
 def test_apps_import_downward_only() -> None:
@@ -53,8 +52,7 @@ def test_a_site_behind_tls_passes_the_deployment_checks(tmp_path: Path) -> None:
         check=False,
     )
 
-    # that no way out is configured for messages is true here, and a test of its own in tests/notifications
-    assert set(re.findall(r"\(([\w.]+\.[CEW]\d+)\)", done.stderr)) - {"notifications.W001"} == set(), done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.django_db
