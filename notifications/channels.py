@@ -127,7 +127,7 @@ def sender_for(channel: str) -> Sender | None:
     if channel == Channel.SMS and settings.SMS_GATEWAY:
         path = Path(settings.SMS_GATEWAY)
         return _kept(channel, (path, path.stat().st_mtime_ns), lambda: SmsSender(gateway_read(path)))
-    return ConsoleSender(channel) if settings.DEBUG else None
+    return ConsoleSender(channel) if settings.CONSOLE_CHANNEL else None
 
 
 def refuse_in_transaction() -> None:

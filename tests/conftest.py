@@ -11,6 +11,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.utils import translation
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# machines are noisy: no example is refused for being slow
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 DATA = Path(settings.BASE_DIR).parent / "shared" / "data"
 needs_data = pytest.mark.skipif(

@@ -14,6 +14,7 @@
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
 ``DEFAULT_FROM_EMAIL``      sender of e-mails to customers
 ``SMS_GATEWAY``             path of a YAML file describing the HTTP gateway (default: the console channel)
+``CONSOLE_CHANNEL``         ``true`` writes messages that have no way out to the log (default with embedded servers)
 ``STATIC_ROOT``             where ``collectstatic`` put the files; without it they are served from where they lie
 ``METRICS_TOKEN``           bearer token of ``/metrics``; without one only this machine may read it
 ``WEB_THREADS``             requests served at once by one web process (default 8)
@@ -325,6 +326,8 @@ WORKER_QUEUES = "ring,plan,import,report,webhook"
 
 # --- telling people ---------------------------------------------------------------------------------
 
+# messages without a way out are written to the log instead: right on a demo's machine, nowhere else
+CONSOLE_CHANNEL = env.bool("CONSOLE_CHANNEL", default=EMBEDDED_POSTGRES)
 EMAIL_URL = env.str("EMAIL_URL", default="")
 RULE_PACKS_DIR = env.str("RULE_PACKS_DIR", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="outages@localhost")
