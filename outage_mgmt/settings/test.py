@@ -22,3 +22,5 @@ if _worker and (EMBEDDED_POSTGRES or EMBEDDED_REDIS):
         REDIS_URL = _own.redis_url
         CACHES = {"default": {**CACHES["default"], "LOCATION": REDIS_URL}}
         CELERY_BROKER_URL = broker_url(REDIS_URL)
+
+TOKEN_REMEMBERED_S = 0  # each test revokes and asks at once; the memory has a test of its own
