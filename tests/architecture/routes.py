@@ -66,7 +66,7 @@ ROUTES: Final[dict[str, Rule]] = {
     "board/network.geojson": Rule(ANY_ROLE),
     "outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
     "outages/<str:reference>/notes/": Rule(args="outage", data={"text": "x"}, own="PLANNER"),
-    "notifications/outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
+    "notifications/outages/<str:reference>/": Rule(AUDITOR, args="outage", own="planner"),
     # --- faults
     "faults/": Rule(DISPATCHER),
     "faults/new/": Rule(REPORTERS, DISPATCHER, data={"place": "$east_place", "token": "t", "is_confirmed": "yes"}),
@@ -132,10 +132,11 @@ ROUTES: Final[dict[str, Rule]] = {
     "accounts/2fa/authenticate/": Rule(SIGNED_IN, SIGNED_IN),
     "accounts/2fa/reauthenticate/": Rule(SIGNED_IN, SIGNED_IN),
     "accounts/2fa/totp/activate/": Rule(SIGNED_IN, SIGNED_IN),
-    "accounts/2fa/totp/deactivate/": Rule(SIGNED_IN, SIGNED_IN),
-    "accounts/2fa/recovery-codes/": Rule(SIGNED_IN),
+    # only for whoever has a second factor already, which nobody who walks has
+    "accounts/2fa/totp/deactivate/": Rule(),
+    "accounts/2fa/recovery-codes/": Rule(),
     "accounts/2fa/recovery-codes/generate/": Rule(SIGNED_IN, SIGNED_IN),
-    "accounts/2fa/recovery-codes/download/": Rule(SIGNED_IN),
+    "accounts/2fa/recovery-codes/download/": Rule(),
     # --- REST
     "api/v1/schema/": Rule(EVERYBODY),
     "api/v1/docs/": Rule(EVERYBODY),
