@@ -419,6 +419,7 @@ def token_touch(*, token: ServiceToken) -> None:
         ServiceToken.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=token.pk).update(
             last_used_at=now
         )
+        token.last_used_at = now  # the token may be remembered, see token_by_key
 
 
 # --- idempotency ------------------------------------------------------------------------------------
