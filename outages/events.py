@@ -23,6 +23,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext_lazy as _
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from accounts.actor import Actor
 from outages.models import Outage, OutageEvent, ReaderCursor, SystemState
@@ -192,7 +194,9 @@ def reading(consumer: str, *, limit: int = 500) -> Iterator[list[LoggedEvent]]:
 
 @lru_cache(maxsize=1)
 def _bell() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    # one try: the library would otherwise repeat it for seconds, and a bell is not worth waiting for
+    once = Retry(NoBackoff(), 0)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=once)
 
 
 class _Circuit:
