@@ -25,10 +25,19 @@ needs_data = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
-    """Tests that commit are cleaned up by TRUNCATE, which the history refuses everywhere else."""
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that commit are cleaned up by TRUNCATE, which the history refuses everywhere else.
+
+    At the end nobody may still hold the test database open: killed processes and ended threads leave connections.
+    """
     with django_db_blocker.unblock(), connection.cursor() as db:  # type: ignore[attr-defined]
         db.execute("ALTER TABLE outages_outageevent DISABLE TRIGGER outages_event_no_truncate")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as db:  # type: ignore[attr-defined]
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)
