@@ -72,7 +72,8 @@ DRAFT_FIELDS = ("reason", "scope", "callback_wanted", "note", "language", *Safet
 
 
 def draft_from(data: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(data[name]) for name in DRAFT_FIELDS if name in data}
+    # a NUL would not be text to PostgreSQL
+    return {name: str(data[name]).replace("\x00", "") for name in DRAFT_FIELDS if name in data}
 
 
 class CallbackForm(forms.Form):

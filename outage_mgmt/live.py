@@ -242,7 +242,7 @@ SSE_HEADERS = [
 async def _greeting(last_event_id: str, hub: Hub) -> bytes:
     """How long to wait before coming back, whether updates are delayed, and what was missed."""
     chunk = f"retry: {RETRY_MS}\n".encode() + state_chunk(delayed=hub.delayed)
-    if last_event_id.isdigit() and len(last_event_id) < 19:
+    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19:
         with contextlib.suppress(Error):
             _version, topics = await _in_thread(topics_since, int(last_event_id))
             return chunk + live_chunk(topics)
@@ -323,7 +323,7 @@ def since(request: HttpRequest) -> HttpResponse:
     asked = request.GET.get("v", "")
     if not asked:
         return JsonResponse({"v": newest_version(), "topics": []}, headers={"Cache-Control": "no-store"})
-    if not asked.isdigit() or len(asked) > 18:
+    if not (asked.isascii() and asked.isdigit()) or len(asked) > 18:
         return HttpResponse(status=400)
     version, topics = topics_since(int(asked))
     if not topics:

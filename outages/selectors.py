@@ -37,7 +37,8 @@ def outages_public() -> QuerySet[Outage]:
 
 def outage_by_reference(*, actor: Actor, reference: str) -> Outage:
     """One outage; a foreign one and a missing one are the same ``NotFound``."""
-    outage = outages_visible_to(actor).filter(reference=reference).first()
+    # a NUL would not be text to PostgreSQL
+    outage = None if "\x00" in reference else outages_visible_to(actor).filter(reference=reference).first()
     if outage is None:
         raise NotFound(field="reference")
     return outage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from outages.extent import BadTime
 from outages.models import EtrSource, Outage, OutageEvent, OutageNumber, OutageStatus
 from standards.errors import Conflict, DomainError, NotFound
 
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # older than any record a site would bring along; a slip of the year
 CLOCK_SLACK: Final = timedelta(minutes=5)  # a watch beside the switch may run ahead of ours
 ETR_RANK: Final = {"": 0, EtrSource.SYSTEM: 1, EtrSource.OPERATOR: 2, EtrSource.CREW: 3}
 
@@ -555,6 +556,8 @@ def _check_times(facts: Mapping[str, Any], *, started_at: datetime | None) -> No
         value = facts.get(name)
         if value is not None and value > horizon:
             raise BadTime(_("What has happened cannot lie in the future."), field=name)
+        if value is not None and value < EARLIEST:
+            raise BadTime(_("This is too long ago."), field=name)
     start, end = facts.get("planned_start"), facts.get("planned_end")
     if start is not None and end is not None and end <= start:
         raise BadTime(_("The end must be later than the start."), field="planned_end")

@@ -19,10 +19,10 @@ from django.http import HttpResponse, HttpResponseBase
 from django.http.request import RawPostDataException
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.json import WritableJSONRenderer
 from accounts.models import IdempotencyKey
 from accounts.requests import actor_of
 from standards.errors import Conflict, DomainError
@@ -116,7 +116,7 @@ def _keep(row: IdempotencyKey, response: HttpResponseBase) -> None:
         IdempotencyKey.objects.filter(pk=row.pk).delete()
         return
     if isinstance(response, Response):
-        body = "" if response.data is None else JSONRenderer().render(response.data).decode()
+        body = "" if response.data is None else WritableJSONRenderer().render(response.data).decode()
         content_type = response.content_type or "application/json"
     else:
         body = getattr(response, "content", b"").decode()

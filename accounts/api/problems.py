@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.core.signals import got_request_exception
 from django.db import OperationalError
@@ -63,6 +63,8 @@ def _answer(error: Exception, request: Any) -> Response:
         return _answer(NotFound(), request)
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):
+        return problem(status=413, code="too_large", detail=_("The request is too large."))
     if isinstance(error, ModelValidationError):
         error = exceptions.ValidationError(getattr(error, "message_dict", None) or error.messages)
     if isinstance(error, exceptions.ValidationError):

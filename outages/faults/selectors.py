@@ -46,7 +46,7 @@ class Place:
 
 def places_search(*, actor: Actor, text: str) -> list[Place]:
     """Find a place by element code or name, address, account, meter, or a caller's telephone (exact)."""
-    text = text.strip()
+    text = text.replace("\x00", "").strip()
     if len(text) < 2:
         return []
     elements = list(

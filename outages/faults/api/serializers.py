@@ -22,7 +22,16 @@ from outages.models import CauseClass, EtrConfidence, EtrSource, OutageLevel
 MOST_ITEMS = 1000  # of one batch
 
 
-class CodesField(serializers.ListField):
+class BoundedListField(serializers.ListField):
+    """Counts its items before it looks at any of them: a million wrong ones are one mistake, not a million."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        return super().to_internal_value(data)
+
+
+class CodesField(BoundedListField):
     """Public codes of a list of things; none, if it is left out."""
 
     child = serializers.CharField(max_length=128)
@@ -200,7 +209,7 @@ class ReportErrorSerializer(serializers.Serializer[Any]):
 
 
 class BatchInputSerializer(serializers.Serializer[Any]):
-    reports = serializers.ListField(child=ReportInputSerializer(), min_length=1, max_length=MOST_ITEMS)
+    reports = BoundedListField(child=ReportInputSerializer(), min_length=1, max_length=MOST_ITEMS)
 
 
 class BatchItemSerializer(serializers.Serializer[Any]):

@@ -133,6 +133,9 @@ def _complete_estimate(
     now: datetime,
 ) -> None:
     """A first estimate lies ahead and says who gave it; without one there is a time for the next news."""
+    news = facts.get("next_update_by")
+    if news is not None and timezone.is_aware(news) and news <= now:
+        raise BadTime(_("The next update must lie in the future."), field="next_update_by")
     if facts.get("etr") is None:
         for name in ("etr", "etr_source", "etr_reason", "etr_confidence"):
             facts.pop(name, None)

@@ -27,7 +27,7 @@ from outages.faults.selectors import Spot, outages_covering, outages_lately, sus
 from outages.faults.services.course import fault_create
 from outages.faults.services.suspicions import Line, Suspicion, history_append, suspicions_open, suspicions_widen
 from outages.models import Outage
-from outages.services import CLOCK_SLACK, NoPlace
+from outages.services import CLOCK_SLACK, EARLIEST, NoPlace
 from standards.errors import DomainError, NotFound
 
 LOCK_CLASS: Final = 0x0F41  # of the advisory locks below; any constant of our own
@@ -183,6 +183,8 @@ def _check_one(item: _Item, actor: Actor, horizon: datetime) -> None:
     policies.require_open(actor=actor, action="suspect", branch=item.branch)
     if asked.reported_at is not None and (timezone.is_naive(asked.reported_at) or asked.reported_at > horizon):
         raise BadTime(_("What has happened cannot lie in the future."), field="reported_at")
+    if asked.reported_at is not None and asked.reported_at < EARLIEST:
+        raise BadTime(_("This is too long ago."), field="reported_at")
 
 
 def _lock_elements(items: Iterable[_Item]) -> None:
