@@ -23,10 +23,12 @@ from call_center import policies
 from call_center.models import Call, Callback, CallbackState, CallReason, Pin
 from grid.models import GridElement, ServicePoint
 from outages import kinds
+from outages.causes import RANK_RESTORED, RANK_SUSPECTED, Cause
 from outages.faults.models import TroubleReport
 from outages.models import EtrConfidence, Interruption, Outage, OutageKind, OutageStatus
 from outages.selectors import outages_visible_to
-from outages.supply_status import RANK_RESTORED, RANK_SUSPECTED, Cause, Verdict, spoken_time, supply_status
+from outages.supply_status import Verdict, supply_status
+from outages.wording import spoken_time
 from standards.errors import NotFound
 
 HISTORY: Final = timedelta(days=90)

@@ -18,7 +18,9 @@ from django.template.loader import get_template
 from grid.models import Branch, ServicePoint
 from notifications.models import SAYS_OFF
 from outages import kinds
-from outages.supply_status import Cause, judge, spoken_time
+from outages.causes import Cause
+from outages.supply_status import judge
+from outages.wording import spoken_time
 
 SMS_LIMIT: Final = 8  # segments; more is a mistake of ours
 SUBJECT_LIMIT: Final = 120  # letters; a long name of a place is cut, the words below have it whole

@@ -16,8 +16,8 @@ from outages.models import OutageKind
 if TYPE_CHECKING:
     from accounts.actor import Actor
     from grid.models import ServicePoint
+    from outages.causes import Cause
     from outages.models import Outage, OutageEvent
-    from outages.supply_status import Cause
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,12 @@ from outages.api.serializers import (
     SupplyStatusQuerySerializer,
     SupplyStatusSerializer,
 )
+from outages.causes import Cause
 from outages.events import Cursor, LoggedEvent, events_after
 from outages.filters import OutageFilter
 from outages.models import Outage, OutageKind
 from outages.selectors import outage_by_reference, outage_timeline, outages_visible_to, service_points_known_by
-from outages.supply_status import Cause, Verdict, supply_statuses
+from outages.supply_status import Verdict, supply_statuses
 from standards.errors import DomainError, NotFound
 
 MOST_PREMISES = 50  # of one caller; a landlord with more is asked for the account

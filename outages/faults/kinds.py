@@ -15,6 +15,7 @@ import standards
 from accounts.actor import Actor
 from grid.models import ServicePoint
 from outages import policies
+from outages.causes import RANK_SAFETY, Cause
 from outages.events import event_append
 from outages.faults import lifecycle
 from outages.faults.models import (
@@ -33,7 +34,6 @@ from outages.faults.texts import UNKNOWN_REASON
 from outages.kinds import BoardFacts, Contribution, KindHandler
 from outages.lifecycle import MissingFact
 from outages.models import CauseClass, Outage, OutageEvent, OutageKind
-from outages.supply_status import RANK_SAFETY, Cause
 from standards.errors import DomainError
 
 _CODES: Final = {

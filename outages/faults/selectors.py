@@ -20,12 +20,12 @@ from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import ElementKind, GridElement, ServicePoint
 from outages import impact
+from outages.causes import RECENTLY_RESTORED
 from outages.faults.lifecycle import UnknownCode
 from outages.faults.models import Crew, CrewAssignment, CrewState, Fault, TroubleReport
 from outages.impact import Impact
 from outages.models import Outage, OutageKind
 from outages.selectors import outage_by_reference
-from outages.supply_status import RECENTLY_RESTORED
 from standards.errors import NotFound
 
 FOUND_AT_MOST = 12

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from grid.models import Branch, ServicePoint
-from outages.supply_status import Cause, Verdict, judge, rounded_etr, spoken_time
+from outages.causes import Cause
+from outages.supply_status import Verdict, judge
+from outages.wording import rounded_etr, spoken_time
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=SHANGHAI)

@@ -25,6 +25,7 @@ from accounts.requests import actor_of
 from accounts.scope import visible_to
 from grid.models import GridElement
 from outages import impact, places, policies, selectors, timeline
+from outages.causes import Cause
 from outages.faults import selectors as fault_selectors
 from outages.faults import services
 from outages.faults.forms import (
@@ -43,7 +44,7 @@ from outages.faults.forms import (
 from outages.faults.models import CAUSE_CLASS_OF, CrewAssignment, EquipmentCode, RemedyCode
 from outages.faults.texts import UNKNOWN_REASON
 from outages.models import OFF_STATUSES, OPEN_STATUSES, Outage, OutageKind
-from outages.supply_status import Cause, judge
+from outages.supply_status import judge
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
 
 REPORTS_A_PAGE: Final = 50
