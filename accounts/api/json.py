@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -20,7 +20,7 @@ class BoundedJSONParser(JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        limit = cast(int, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         raw = stream.read(limit + 1)
         if len(raw) > limit:
             raise RequestDataTooBig
@@ -30,6 +30,10 @@ class BoundedJSONParser(JSONParser):
             raise ParseError(_("The body is nested too deeply.")) from deep
 
 
+class _EscapedJSONRenderer(JSONRenderer):
+    ensure_ascii = True
+
+
 class WritableJSONRenderer(JSONRenderer):
     """A refusal may quote half a character; it is then written as its number."""
 
@@ -37,5 +41,4 @@ class WritableJSONRenderer(JSONRenderer):
         try:
             return super().render(*args, **kwargs)
         except UnicodeEncodeError:
-            self.ensure_ascii = True
-            return super().render(*args, **kwargs)
+            return _EscapedJSONRenderer().render(*args, **kwargs)

@@ -243,7 +243,7 @@ def test_a_role_in_one_branch_reaches_nothing_in_another(who: str, world: World)
 def test_a_token_reaches_what_its_scope_says_and_only_its_own_branch(world: World) -> None:
     world.args["outage"] = world.args["fault"]
     interface = {route: rule for route, rule in ROUTES.items() if route.startswith("api/") and not rule.is_public}
-    wrong = []
+    wrong: list[str] = []
     named = sorted(set().union(*(rule.scopes for rule in interface.values())))
     others = [scope for scope in SCOPES if scope not in named]  # none of them opens anything here
     for scopes in (*([scope] for scope in named), others):

@@ -241,7 +241,7 @@ def test_a_call_logged_twice_is_one_call_one_report_one_promise(agent: Client, c
     answers = [agent.post(f"/console/call/{call.key}/log/", typed).status_code for _click in range(2)]
 
     assert answers == [302, 302]
-    assert [m.objects.count() for m in (Call, TroubleReport, Callback)] == [1, 1, 1]  # type: ignore[attr-defined]
+    assert [m.objects.count() for m in (Call, TroubleReport, Callback)] == [1, 1, 1]
 
 
 def test_a_replayed_request_with_a_key_gets_the_first_answer_and_does_nothing(city: SmallCity) -> None:

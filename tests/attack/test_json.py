@@ -106,7 +106,7 @@ def test_a_batch_of_a_thousand_and_one_is_refused_whole(send: Send, everything: 
 
 
 def test_a_broken_item_of_a_batch_stops_no_other(send: Send) -> None:
-    reports = [
+    reports: list[Any] = [
         {"service_point": "SP0001", "external_id": "1"},
         {"service_point": "SP0001\x00", "external_id": "2"},
         {"service_point": "SP0002", "note": "\ud83d"},
