@@ -87,7 +87,7 @@ class User(AbstractUser):
             grants.append(Grant(Role.ADMINISTRATOR))
         if not self.is_active:
             grants = []
-        return Actor(kind="user", name=self.username, user_id=self.pk, grants=tuple(grants))
+        return Actor(kind="user", name=self.display_name or self.username, user_id=self.pk, grants=tuple(grants))
 
 
 class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):

@@ -63,7 +63,7 @@ class Script:
 
 # read out the moment one of the safety questions is answered with yes, whatever else is known
 SAFETY_SCRIPT: Final = Script(
-    zh="请马上远离断落或冒火的电线和设备,不要触碰任何东西,也不要让别人靠近;如果有人受伤,请先拨打120。我现在就通知抢修人员。",
+    zh="请马上远离断落或冒火的电线和设备，不要触碰任何东西，也不要让别人靠近；如果有人受伤，请先拨打120。我现在就通知抢修人员。",
     en=(
         "Please keep well away from any fallen or burning line, touch nothing and let nobody come near."
         " If somebody is hurt, call an ambulance first. I am alerting our crew now."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,9 @@ class KindHandler:
     reason_zh: str = ""  # said when the record holds no public reason
     reason_en: str = ""
     steps: tuple[tuple[str, str | Promise], ...] = ()  # of the detail page's stepper
+    # what the kind's own lines of the history are called: verbs, and facts with the words for their codes
+    verbs: Mapping[str, str | Promise] = {}
+    facts: Mapping[str, tuple[str | Promise, Mapping[Any, str | Promise]]] = {}
     panel_template: str = ""
     board_template: str = ""
 

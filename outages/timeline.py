@@ -15,6 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.pages import moment
+from outages import kinds
+from outages.kinds import KindHandler
 from outages.models import Outage, OutageEvent
 
 VERBS: Final[dict[str, str | Promise]] = {
@@ -33,14 +35,6 @@ VERBS: Final[dict[str, str | Promise]] = {
     "void": gettext_lazy("Entered in error"),
     "merge": gettext_lazy("Merged"),
     "note": gettext_lazy("Note"),
-    # steps that kinds record
-    "report": gettext_lazy("Trouble report"),
-    "report_linked": gettext_lazy("Trouble report"),
-    "assign": gettext_lazy("Crew assigned"),
-    "crew_assigned": gettext_lazy("Crew assigned"),
-    "crew_state": gettext_lazy("Crew"),
-    "confirm": gettext_lazy("Confirmed"),
-    "dismiss": gettext_lazy("Dismissed"),
 }
 
 _LOOKS: Final[dict[str, tuple[str, str]]] = {
@@ -98,38 +92,44 @@ class Estimate:
     reason: str
 
 
-def entries_of(events: Iterable[OutageEvent]) -> list[Entry]:
-    """Every event in words, in the order given."""
-    return [_entry(event) for event in events]
+def entries_of(events: Iterable[OutageEvent], *, kind: str) -> list[Entry]:
+    """Every event in words, in the order given; a kind names its own steps and facts."""
+    handler = kinds.handler_for(kind)
+    return [_entry(event, handler) for event in events]
 
 
-def _entry(event: OutageEvent) -> Entry:
+def _entry(event: OutageEvent, handler: KindHandler) -> Entry:
     shape, tone = _LOOKS.get(event.verb, ("system" if event.actor_kind == "system" else "person", "quiet"))
     return Entry(
         number=event.sequence,
         at=event.at,
-        verb=VERBS.get(event.verb) or capfirst(event.verb.replace("_", " ")),
+        verb=VERBS.get(event.verb) or handler.verbs.get(event.verb) or capfirst(event.verb.replace("_", " ")),
         shape=shape,
         tone=tone,
         who=f"{event.actor_name} · {event.source}" if event.source else event.actor_name,
         actor_kind=event.actor_kind,
-        changes=tuple(_changes(event)),
+        changes=tuple(_changes(event, handler)),
         note=event.note,
         is_public=event.is_public,
     )
 
 
-def _changes(event: OutageEvent) -> Iterable[Change]:
+def _changes(event: OutageEvent, handler: KindHandler) -> Iterable[Change]:
     for name in _SHOWN:
         if name not in event.after:
             continue
         before, after = event.before.get(name), event.after[name]
         if before in (None, "") and (after in (None, "", 0, "unknown") or name in _SAID_ELSEWHERE):
             continue
-        yield Change(label_of(name), _value(name, before), _value(name, after))
+        words = handler.facts.get(name, ("", {}))[1]
+        yield Change(
+            label_of(name), str(words.get(before, _value(name, before))), str(words.get(after, _value(name, after)))
+        )
     for name, value in event.after.items():
-        if name not in _OUTAGE_FIELDS and isinstance(value, str | int | float) and value not in ("", None):
-            yield Change(capfirst(name.replace("_", " ")), "", _value(name, value))
+        if name in _OUTAGE_FIELDS or value in ("", None) or name not in handler.facts:
+            continue
+        label, words = handler.facts[name]
+        yield Change(capfirst(str(label)), "", str(words.get(value, _value(name, value))))
 
 
 _OUTAGE_FIELDS: Final = frozenset(field.name for field in Outage._meta.get_fields())

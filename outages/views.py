@@ -266,7 +266,7 @@ def _detail(outage: Outage, actor: Actor) -> dict[str, Any]:
     facts = board.facts_of(thin)
     row = board.rows_of(thin, alone, facts, now=now)[0]
     history = list(selectors.outage_timeline(outage))
-    entries = entries_of(history)
+    entries = entries_of(history, kind=outage.kind)
     areas = places.places_of(outage, limit=PLACES_SHOWN)
     may_see_customers = actor_may(actor, "customer.read_masked", outage.branch.pos)
     return {

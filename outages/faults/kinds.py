@@ -82,6 +82,23 @@ class FaultHandler(KindHandler):
     )
     panel_template = "faults/_panel.html"
 
+    verbs = {
+        "crew_assigned": _("Crew assigned"),
+        "crew_state": _("Crew"),
+        "report": _("Trouble report"),
+        "reports": _("Trouble reports"),
+        "findings": _("Findings"),
+    }
+    facts = {
+        "crew_name": (_("Crew"), {}),
+        "crew_state": (_("State"), dict(CrewState.choices)),
+        "cause_code": (_("cause code"), dict(CauseCode.choices)),
+        "equipment_code": (_("Equipment"), dict(EquipmentCode.choices)),
+        "remedy_code": (_("Remedy"), dict(RemedyCode.choices)),
+        "reports": (_("Reports"), {}),
+        "new_reports": (_("New reports"), {}),
+    }
+
     def may(self, outage: Outage, action: str, actor: Actor, facts: dict[str, Any]) -> None:
         """Codes are known, the fault's own table agrees, and a closed fault is complete."""
         codes_check(facts)
@@ -144,7 +161,7 @@ class FaultHandler(KindHandler):
 
     def contribute(self, service_points: Sequence[ServicePoint], at: datetime) -> dict[int, Contribution]:
         """A danger reported at these premises leads every answer until its outage is over."""
-        asked = {
+        asked: dict[str, Any] = {
             "points": [point.pk for point in service_points],
             "elements": [point.element_id for point in service_points],
             "at": at,

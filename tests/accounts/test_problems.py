@@ -127,7 +127,7 @@ def test_a_wrong_method_and_a_wrong_type(api: APIClient) -> None:
 def test_a_denial_is_in_the_access_log(api: APIClient) -> None:
     api.get("/raises/denied/")
     event = AccessEvent.objects.get(verb="denied")
-    assert (event.actor_name, event.object_ref, event.outcome) == ("mei", "/raises/denied/", "refused")
+    assert (event.actor_name, event.object_ref, event.outcome) == ("Mei", "/raises/denied/", "refused")
 
 
 def test_a_failure_of_ours_is_still_raised_to_whoever_watches(db: None) -> None:

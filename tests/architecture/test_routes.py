@@ -1,226 +1,344 @@
-"""The route walker (reliability 6.2): every address of the site, by everybody, about an outage of another branch.
+"""The long walk (reliability.md 6.2): every address × every role and scope × an object of a foreign branch.
 
-A new route needs a line in ``ROUTES``: who may read it and who may write it. ``public`` needs nobody, ``login``
-anybody who is logged in, and anything else is a capability of ``accounts.policies``. What a person may not do
-is answered with 403, 404 or 405, or by leading them elsewhere with a message; never with the thing itself, and
-no row of any table of ours is added or lost.
+Whoever is not named in ``routes.py`` is refused and writes nothing; whoever is named gets an answer; nobody ever
+reads what belongs to the other branch, and nothing fails.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.apps import apps
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from accounts.policies import CAPABILITIES, ROLE_CAPABILITIES
+from accounts.models import User
+from accounts.policies import SCOPES
+from call_center.models import Callback
+from call_center.services import call_log, call_start
+from grid.models import GridImport
+from outages.faults.models import Crew
+from outages.faults.services import crew_assign, fault_log
+from outages.faults.views.steps import STEPS
 from outages.models import Outage
 from outages.services import outage_open
-from tests.architecture.sources import APPS
+from tests.architecture.routes import PEOPLE, READ_EVERYWHERE, ROLES, ROUTES, Rule
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
 
-pytestmark = pytest.mark.django_db
-
-FAULT = "api/v1/faults/{reference}/"
-
-ROUTES: dict[str, str | tuple[str, str]] = {
-    # of this program
-    "healthz": "public",
-    "readyz": "public",
-    "metrics": "public",  # to this machine or the token only: tests/outage_mgmt/test_health.py
-    "live/": "public",  # without the stream there is nothing to see; the stream: tests/outage_mgmt/test_live.py
-    "live/since/": "login",
-    "i18n/setlang/": "public",
-    # the interface
-    "api/v1/schema/": "public",
-    "api/v1/docs/": "public",
-    "api/v1/events/": "event.read",
-    "api/v1/supply-status/": "supply.read",
-    "api/v1/outages/": "outage.read",
-    "api/v1/outages/{reference}/": "outage.read",
-    "api/v1/outages/{reference}/events/": "outage.read",
-    "api/v1/faults/": ("outage.read", "outage.write"),
-    FAULT: "outage.read",
-    **dict.fromkeys(
-        [
-            f"{FAULT}{verb}/"
-            for verb in (
-                "assign",
-                "close",
-                "confirm",
-                "crew-state",
-                "dismiss",
-                "merge",
-                "restore",
-                "restore-part",
-                "set-etr",
-            )
-        ],
-        "outage.write",
-    ),
-    "api/v1/trouble-reports/": "report.create",
-    "api/v1/trouble-reports/batch/": "report.create",
-    "api/v1/receipts/{account}/": "public",  # signed by the gateway: tests/notifications
-    # accounts
-    "accounts/profile/": "login",
-    "accounts/users/": "users.read",
-    "accounts/users/new/": "users.manage",
-    "accounts/clients/new/": "users.manage",
-    "accounts/users/{pk}/": ("users.read", "users.manage"),
-    "accounts/users/{pk}/active/": "users.manage",
-    "accounts/users/{pk}/password/": "users.manage",
-    "accounts/users/{pk}/roles/": "users.manage",
-    "accounts/roles/{pk}/end/": "users.manage",
-    "accounts/users/{pk}/tokens/": "users.manage",
-    "accounts/tokens/{pk}/revoke/": "users.manage",
-    "accounts/access-log/": "audit.read",
-    "accounts/rules/": "login",
-    "accounts/password/reset/": "public",
-    "accounts/email/": "public",
-    # the network
-    "grid/imports/": "grid.import",
-    "grid/imports/{pk}/": "grid.import",
-    "grid/imports/{pk}/confirm/": "grid.import",
-    "grid/imports/{pk}/discard/": "grid.import",
-    "grid/imports/templates/{table}.csv": "grid.import",
-    # the control room
-    "": "login",
-    "board/": "outage.read",
-    "board/outages.csv": "outage.read",
-    "board/map.geojson": "outage.read",
-    "board/network.geojson": "grid.read",
-    "outages/{reference}/": "outage.read",
-    "outages/{reference}/notes/": "outage.note",
-    "faults/": "outage.read",
-    "faults/new/": ("report.create", "outage.write"),
-    "faults/new/place/": "report.create",
-    "faults/{reference}/reports/": ("outage.read", "outage.write"),
-    "faults/{reference}/crews/{assignment_id}/": "outage.write",
-    "faults/{reference}/{name}/": "outage.write",
-    "notifications/outages/{reference}/": "delivery.read",
-    # the console
-    "console/": "customer.read_masked",
-    "console/search/": "customer.read_masked",
-    "console/pop/": "call.log",
-    "console/call/start/": "call.log",
-    "console/call/{key}/": "call.log",
-    "console/call/{key}/card/": "call.log",
-    "console/call/{key}/premises/": "call.log",
-    "console/call/{key}/draft/": "call.log",
-    "console/call/{key}/log/": "call.log",
-    "console/calls/": "call.log",
-    "console/callbacks/": "call.log",
-    "console/callbacks/{callback_id}/": "call.log",
-    "console/pins/": "call.log",
-}
-# Django's admin and allauth walk their own ways and test them; ours in front of them stand above
-NOT_OURS = re.compile(r"^(django\.contrib|django\.views|allauth)\b")
-REFUSED = {302, 401, 403, 404, 405, 422}  # 422: the form again, with the refusal in words
-ARGUMENTS = {
-    "account": "gateway", "assignment_id": 1, "callback_id": 1, "key": UUID(int=1), "name": "restore", "pk": 1,
-    "table": "branches",
-}  # fmt: skip
+REFUSED = (401, 403, 404, 405)
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+# a refusal leaves its own trace, a session remembers what it was asked, a token when it was used
+TRACES = ("accounts_accessevent", "django_session", "accounts_servicetoken", "axes_")
+EAST_PREMISES = ("东风路12号3单元501室", "M0001", "1000000002", "what the caller said")
 
 
-def routes() -> Iterator[str]:
-    """Every address of ours, with its arguments in braces, whichever way its pattern is written."""
+def addresses() -> list[str]:
+    """Every route as the resolver spells it; Django's admin is looked at by itself."""
 
-    def walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[str]:
-        for pattern in patterns:
-            here = prefix + str(pattern.pattern)
-            if isinstance(pattern, URLResolver):
-                yield from walk(pattern.url_patterns, here)
-            elif not NOT_OURS.match(pattern.callback.__module__) or here == "i18n/setlang/":
-                yield re.sub(r"\(\?P<(\w+)>[^/]*\)|<(?:\w+:)?(\w+)>", r"{\1\2}", here).replace("^", "").replace("$", "")
+    def below(resolver: Any, prefix: str = "") -> Iterator[str]:
+        for entry in resolver.url_patterns:
+            route = prefix + str(entry.pattern)
+            if isinstance(entry, URLResolver):
+                yield from below(entry, route)
+            elif isinstance(entry, URLPattern):
+                yield route
 
-    return walk(get_resolver().url_patterns, "")
+    return [route for route in dict.fromkeys(below(get_resolver())) if not route.startswith("admin/")]
 
 
-def needed(route: str, method: str) -> str:
-    entry = ROUTES[route]
-    return entry if isinstance(entry, str) else entry[method == "post"]
+def test_every_address_has_an_entry_and_every_entry_an_address() -> None:
+    assert sorted(addresses()) == sorted(ROUTES)
+
+
+# --- the world: everything lies in the east, everybody who walks stands in the west -------------------
+
+
+@dataclass
+class World:
+    city: SmallCity
+    outages: dict[str, Outage]
+    args: dict[str, list[dict[str, Any]]]
+    values: dict[str, Any]
+
+    def urls(self, route: str, rule: Rule) -> list[str]:
+        return [filled(route, args) for args in (self.args[rule.args] if rule.args else [{}])]
+
+    def data(self, rule: Rule) -> dict[str, Any]:
+        return {name: self.values.get(str(value), value) for name, value in rule.data.items()}
+
+    def secrets(self, who: str) -> list[str]:
+        """What ``who`` must never read: other people's debts, other branches' customers and outages."""
+        found = [] if who == "auditor" else [self.outages["non_payment"].reference, *EAST_PREMISES]
+        if who not in READ_EVERYWHERE:
+            found += [outage.reference for outage in self.outages.values()]
+        return found
+
+
+def filled(route: str, args: dict[str, Any]) -> str:
+    route = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda found: str(args[found[1]]), route)
+    route = re.sub(r"<\w+:(\w+)>", lambda found: str(args[found[1]]), route)
+    return "/" + route.replace("^", "").replace("$", "")
 
 
 @pytest.fixture
-def city(db: None) -> SmallCity:
-    return small_city()
+def world(db: None) -> World:
+    city = small_city()
+    mei, asha = (accounts.actor_of(person(city.east)) for person in (accounts.mei, accounts.asha))
+    now, hour = timezone.now(), timedelta(hours=1)
+    outages = {
+        "fault": fault_log(actor=asha, element_ids=city.ids("L11"), started_at=now - hour),
+        "planned": outage_open(
+            kind="planned", action="schedule", actor=asha, element_ids=city.ids("T12"),
+            planned_start=now + hour, planned_end=now + 2 * hour,
+        ),
+        "load_shedding": outage_open(
+            kind="load_shedding", action="start", actor=asha, element_ids=city.ids("T12"), started_at=now - hour
+        ),
+        "non_payment": outage_open(
+            kind="non_payment", action="start", actor=asha, started_at=now - hour,
+            service_point_ids=[city.service_points["SP0002"].pk], is_public=False,
+        ),
+    }  # fmt: skip
+    crew = Crew.objects.create(code="C1", name="李工", branch=city.east)
+    sent = crew_assign(outage_id=outages["fault"].pk, crew_id=crew.pk, actor=asha)
+    point = city.service_points["SP0001"]
+    call = call_start(actor=mei, service_point_id=point.pk)
+    earlier = call_start(actor=mei, service_point_id=point.pk)
+    call_log(actor=mei, key=earlier.key, reason="no_supply", note="what the caller said")
+    token, _key = accounts.client_token("outage:read", branch=city.east, username="client-east")
+    agent = User.objects.get(username="mei")
+    fault = {"reference": outages["fault"].reference}
+    return World(
+        city=city,
+        outages=outages,
+        args={
+            "outage": [{"reference": outages[kind].reference} for kind in ("fault", "planned", "load_shedding")],
+            "fault": [fault],
+            "step": [{**fault, "name": name} for name in STEPS],
+            "assignment": [{**fault, "assignment_id": sent.pk}],
+            "call": [{"key": call.key}],
+            "callback": [{"callback_id": Callback.objects.get().pk}],
+            "import": [{"pk": GridImport.objects.create(source_format="csv", status="preview").pk}],
+            "template": [{"table": "elements"}],
+            "user": [{"pk": agent.pk}],
+            "grant": [{"pk": agent.role_grants.get().pk}],
+            "client": [{"pk": token.user_id}],
+            "token": [{"pk": token.pk}],
+            "key": [{"key": "0-0", "uidb36": "1"}],
+            "account": [{"account": "nobody"}],
+        },
+        values={"$east_point": point.pk, "$east_place": f"e{city.id('T11')}", "$east_address": "东风路12号"},
+    )
 
 
-@pytest.fixture
-def eastern(city: SmallCity) -> Outage:
-    """Feeder 1 of the eastern branch is off."""
-    dispatcher = accounts.actor_of(accounts.asha(city.bureau))
-    return outage_open(
-        kind="fault", action="start", actor=dispatcher, element_ids=city.ids("F1"),
-        started_at=timezone.now() - timedelta(hours=1),
-    )  # fmt: skip
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Thousands of refusals need no line of log each."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
-def answers(client: Client, outage: Outage, wanted: list[tuple[str, str]]) -> dict[str, int]:
-    """The status of each (method, route), for what is not a refusal."""
-    found = {}
-    for method, route in wanted:
-        address = "/" + route.format(**ARGUMENTS, reference=outage.reference)
-        answer = client.post(address, {"text": "a note"}) if method == "post" else client.get(address)
-        if answer.status_code not in REFUSED:
-            found[f"{method.upper()} {route}"] = answer.status_code
-    return found
+@contextmanager
+def undone() -> Iterator[list[str]]:
+    """Whatever a request does is taken back, so that the next one finds the same world; yields what it wrote."""
+    wrote: list[str] = []
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        result = execute(sql, params, many, context)
+        changes = re.match(r"\s*(INSERT|UPDATE|DELETE)\b", sql) and context["cursor"].rowcount
+        if changes and not any(table in sql for table in TRACES):
+            wrote.append(sql)
+        return result
+
+    block = transaction.atomic()
+    block._from_testcase = True  # type: ignore[attr-defined]  # services open durable transactions of their own
+    with connection.execute_wrapper(watch), block:
+        yield wrote
+        transaction.set_rollback(True)
 
 
-def rows() -> dict[str, int]:
-    """How many rows every table of ours holds; the log of accesses grows by refusals, as it should."""
-    models = [m for m in apps.get_models() if m.__module__.split(".")[0] in APPS and m.__name__ != "AccessEvent"]
-    return {model._meta.label: model._default_manager.count() for model in models}
+@dataclass
+class Walker:
+    """Somebody with a browser or a token; every request starts from the same cookies."""
+
+    who: str
+    user: User | None = None
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        self.browser = Client(raise_request_exception=False)
+        if self.user is not None:
+            self.browser.force_login(self.user, backend=BACKEND)
+
+    def ask(self, method: str, url: str, data: dict[str, Any]) -> Any:
+        client = Client(raise_request_exception=False)
+        client.cookies.load(self.browser.cookies)
+        headers = {"Authorization": f"Token {self.key}"} if self.key else {}
+        if url.startswith("/api/") and method != "GET":
+            return client.generic(method, url, json.dumps(data), content_type="application/json", headers=headers)
+        if method == "POST":
+            return client.post(url, data, headers=headers)
+        return client.generic(method, url, headers=headers)
 
 
-def test_every_route_has_its_line() -> None:
-    assert set(routes()) - ROUTES.keys() == set()
-    assert ROUTES.keys() - set(routes()) == set()
+def is_refused(response: Any) -> bool:
+    to_login = response.status_code == 302 and response.headers["Location"].startswith("/accounts/login/")
+    return response.status_code in REFUSED or to_login
 
 
-def test_every_line_names_something_that_exists() -> None:
-    named = {name for entry in ROUTES.values() for name in ([entry] if isinstance(entry, str) else entry)}
-
-    assert named - CAPABILITIES == {"public", "login"}
-
-
-def test_a_stranger_finds_only_what_is_public(eastern: Outage) -> None:
-    wanted = [(m, r) for r in ROUTES for m in ("get", "post") if needed(r, m) != "public"]
-
-    assert answers(Client(), eastern, wanted) == {}
+def body_of(response: Any) -> str:
+    raw = b"".join(response.streaming_content) if response.streaming else response.content
+    return str(raw.decode("utf-8", "replace"))
 
 
-@pytest.mark.parametrize("role", [None, *ROLE_CAPABILITIES])
-def test_a_role_finds_nothing_that_it_may_not(role: str | None, eastern: Outage, city: SmallCity) -> None:
-    user = accounts.user_with(role, city.bureau if role else None)
-    client = Client()
-    client.force_login(user)
-    held = ROLE_CAPABILITIES[role] if role else frozenset()
-    wanted = [
-        (method, route)
-        for route in ROUTES
-        for method in ("get", "post")
-        if needed(route, method) not in {"public", "login", *held}
+def walk(walker: Walker, world: World, route: str, rule: Rule, allowed: dict[str, bool]) -> Iterator[str]:
+    """What is wrong at this address, in words."""
+    for url in world.urls(route, rule):
+        for method, may in allowed.items():
+            with undone() as wrote:
+                response = walker.ask(method, url, world.data(rule) if method == "POST" else {})
+                what = f"{walker.who} {method} {url} -> {response.status_code}"
+                body = body_of(response)
+            refused = is_refused(response)
+            if response.status_code >= 500:
+                yield what
+            elif may and refused:
+                yield f"{what}, expected an answer"
+            elif not may and not refused and response.status_code != 422:  # 422: the refusal stands in the form
+                yield f"{what}, expected a refusal"
+            elif not may and wrote:
+                yield f"{what}, but wrote {wrote[0][:80]}"
+            elif response.status_code == 200:
+                yield from (f"{what} shows {secret}" for secret in world.secrets(walker.who) if secret in body)
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_role_in_one_branch_reaches_nothing_in_another(who: str, world: World) -> None:
+    user = None
+    if who != "anonymous":
+        user = accounts.user_with(who if who in ROLES else None, world.city.west, username=f"{who}-west")
+    walker = Walker(who, user)
+
+    wrong = [
+        problem
+        for route, rule in ROUTES.items()
+        for problem in walk(walker, world, route, rule, {"GET": who in rule.get, "POST": who in rule.post})
     ]
-    before = rows()
 
-    assert answers(client, eastern, wanted) == {}
-    assert rows() == before
+    assert wrong == []
 
 
-@pytest.mark.parametrize("role", ["dispatcher", "planner", "approver", "billing_clerk"])
-def test_an_outage_of_another_branch_is_not_there(role: str, eastern: Outage, city: SmallCity) -> None:
-    client = Client()
-    client.force_login(accounts.user_with(role, city.west))
-    wanted = [(method, route) for route in ROUTES if "{reference}" in route for method in ("get", "post")]
-    before = rows()
+def test_a_token_reaches_what_its_scope_says_and_only_its_own_branch(world: World) -> None:
+    world.args["outage"] = world.args["fault"]
+    interface = {route: rule for route, rule in ROUTES.items() if route.startswith("api/") and not rule.is_public}
+    wrong: list[str] = []
+    named = sorted(set().union(*(rule.scopes for rule in interface.values())))
+    others = [scope for scope in SCOPES if scope not in named]  # none of them opens anything here
+    for scopes in (*([scope] for scope in named), others):
+        _token, key = accounts.client_token(*scopes, branch=world.city.west, username=f"client-{scopes[0]}")
+        walker = Walker("+".join(scopes), key=key)
+        for route, rule in interface.items():
+            may = not rule.scopes.isdisjoint(scopes)
+            wrong += walk(walker, world, route, rule, {"GET": may and bool(rule.get), "POST": may and bool(rule.post)})
 
-    assert answers(client, eastern, wanted) == {}
-    assert rows() == before
+    assert wrong == []
+
+
+def test_a_token_opens_no_page(world: World) -> None:
+    _token, key = accounts.client_token(*SCOPES, username="client-everything")
+    walker = Walker("a token of every scope", key=key)
+    pages = {r: rule for r, rule in ROUTES.items() if not r.startswith("api/") and not rule.is_public}
+
+    wrong = [p for r, rule in pages.items() for p in walk(walker, world, r, rule, {"GET": False, "POST": False})]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("own", sorted({rule.own.lower() for rule in ROUTES.values() if rule.own}))
+def test_in_the_own_branch_the_same_objects_are_reached(own: str, world: World) -> None:
+    """Without this the walk above could be right by asking for nothing."""
+    user = User.objects.get(username="mei") if own == "agent" else accounts.user_with(own, world.city.east)
+    walker = Walker(own, user)
+    refused = []
+    for route, rule in ROUTES.items():
+        for url in world.urls(route, rule) if rule.own.lower() == own else []:
+            with undone():
+                response = walker.ask("POST" if rule.own.isupper() else "GET", url, world.data(rule))
+            if is_refused(response) or response.status_code >= 500:
+                refused.append(f"{url} -> {response.status_code}")
+
+    assert refused == []
+
+
+def test_other_methods_write_nothing_and_break_nothing(world: World) -> None:
+    """By somebody who holds every role everywhere."""
+    user = accounts.user_with(None, username="all")
+    for role in ROLES:
+        accounts.user_with(role, username="all")
+    walker = Walker("all", user)
+    wrong = []
+    for route, rule in ROUTES.items():
+        url = world.urls(route, rule)[0]
+        for method in ("PUT", "DELETE"):
+            with undone() as wrote:
+                response = walker.ask(method, url, world.data(rule))
+            if response.status_code >= 500 or (wrote and not rule.is_public):
+                wrong.append(f"{method} {url} -> {response.status_code} {wrote[:1]}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("who", [who for who in PEOPLE if who != "administrator"])
+def test_djangos_admin_is_for_administrators(who: str, db: None) -> None:
+    user = None
+    if who != "anonymous":
+        user = accounts.user_with(who if who in ROLES else None, username=f"{who}-everywhere")
+    walker = Walker(who, user)
+    pages = [f"/admin/{page}" for page in ("", "grid/branch/", "grid/customer/", "accounts/user/", "call_center/call/")]
+
+    answers = [walker.ask(method, page, {}).status_code for page in pages for method in ("GET", "POST")]
+
+    assert set(answers) <= {302, 403, 404, 405}
+
+
+def test_missing_and_foreign_are_the_same_answer(world: World) -> None:
+    """``F-2026-000123`` can be guessed; guessing must tell nothing."""
+    walker = Walker("dispatcher", accounts.user_with("dispatcher", world.city.west))
+    foreign, missing = world.outages["fault"].reference, "F-2001-000001"
+    pages = (
+        "/outages/{}/",
+        "/faults/{}/etr/",
+        "/notifications/outages/{}/",
+        "/api/v1/outages/{}/",
+        "/api/v1/faults/{}/",
+    )
+    for page in pages:
+        theirs, nothing = (walker.ask("GET", page.format(reference), {}) for reference in (foreign, missing))
+
+        assert (theirs.status_code, nothing.status_code) == (404, 404)
+        assert plain(body_of(theirs), foreign) == plain(body_of(nothing), missing)
+
+
+def plain(body: str, reference: str) -> str:
+    """Without what differs from one answer to the next anyway: the protection of forms, and the question itself."""
+    body = re.sub(r'(csrfmiddlewaretoken" value|X-CSRFToken": ?|nonce)="?[^"]+"?', "", body)
+    return re.sub(r'"[A-Za-z0-9]{64}"', "", body).replace(reference, "REFERENCE")
+
+
+def test_an_unknown_key_is_as_missing_as_somebody_elses_call(world: World) -> None:
+    walker = Walker("agent", accounts.user_with("agent", world.city.east, username="another-agent"))
+    keys = (world.args["call"][0]["key"], uuid4())
+
+    assert [walker.ask("GET", f"/console/call/{key}/", {}).status_code for key in keys] == [404, 404]

@@ -66,7 +66,7 @@ def test_the_history_says_what_was_before_and_after(feeder_off: Outage, asha: Ac
     services.outage_restore(outage_id=feeder_off.pk, actor=asha, restored_at=now)
     events = list(feeder_off.events.order_by("-sequence"))
 
-    entries = entries_of(events)
+    entries = entries_of(events, kind="fault")
 
     assert [str(entry.verb) for entry in entries] == ["Restored", "Estimate given", "Estimate given", "Off"]
     assert {c.name: (c.before, c.after) for c in entries[0].changes}["Status"] == ("active", "restored")
@@ -82,7 +82,7 @@ def test_a_note_joins_the_history_and_never_becomes_public(dispatcher: Client, f
 
     assert answer.headers["Location"] == f"{address(feeder_off)}#timeline"
     note = feeder_off.events.get(verb="note")
-    assert (note.note, note.is_public, note.actor_name) == ("Cross-arm broken", False, "asha")
+    assert (note.note, note.is_public, note.actor_name) == ("Cross-arm broken", False, "Asha")
 
 
 def test_an_empty_note_is_refused_beside_the_field_and_changes_nothing(dispatcher: Client, feeder_off: Outage) -> None:

@@ -126,11 +126,11 @@ class Demo:
         self.send(outage, "C12", CrewState.EN_ROUTE, CrewState.ARRIVED, CrewState.WORKING)
         faults.fault_set_etr(
             outage_id=outage.pk, actor=self.dispatcher, etr=self.ahead(hours=2), etr_source="operator",
-            etr_reason="树枝压线,需停电清障",
+            etr_reason="树枝压线，需停电清障",
         )  # fmt: skip
         faults.fault_set_etr(
             outage_id=outage.pk, actor=self.dispatcher, etr=self.ahead(hours=1, minutes=20), etr_source="crew",
-            etr_reason="现场已清障,正在接线",
+            etr_reason="现场已清障，正在接线",
         )  # fmt: skip
 
     def coming_back_in_steps(self) -> None:
@@ -195,7 +195,7 @@ class Demo:
             return
         report = faults.report_create(actor=self.system, request=ReportRequest(service_point_id=point.pk))
         if report.outage is not None:
-            faults.fault_dismiss(outage_id=report.outage.pk, actor=self.dispatcher, reason="户内开关跳闸,已告知用户")
+            faults.fault_dismiss(outage_id=report.outage.pk, actor=self.dispatcher, reason="户内开关跳闸，已告知用户")
 
     def planned(self) -> None:
         tomorrow = (self.now + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)

@@ -287,7 +287,7 @@ def _collided(request: HttpRequest, outage: Outage, name: str, form: ActionForm,
     """Somebody was faster: what they changed, beside what was typed here, ready to be sent again."""
     outage.refresh_from_db()
     seen = form.cleaned_data.get("seen") or 0
-    since = timeline.entries_of(outage.events.filter(sequence__gt=seen).order_by("sequence"))
+    since = timeline.entries_of(outage.events.filter(sequence__gt=seen).order_by("sequence"), kind=outage.kind)
     data = request.POST.copy()
     for key, value in _seen(outage).items():
         data[key] = str(value)
