@@ -121,19 +121,36 @@ WHERE t.kind = ANY(%(says_off)s)
 """)
 
 _INSERT: Final = with_states("""
-INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
-                                    address_key, state, error_code, not_before, done_at)
-SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
-       CASE WHEN %(merge)s THEN :MERGED WHEN a.opted_out AND NOT %(mandatory)s THEN :SUPPRESSED ELSE :PENDING END,
-       CASE WHEN a.opted_out AND NOT %(merge)s AND NOT %(mandatory)s THEN 'opted_out' ELSE '' END,
-       CASE WHEN a.channel = 'sms' AND NOT %(quiet_exempt)s AND a.lane <> :LIFE_SUPPORT
-            THEN notifications_may_ring(b.send_from, b.send_until, b.time_zone, now() + %(stagger)s * interval '1 s')
-            ELSE now() + %(stagger)s * interval '1 s' END,
-       CASE WHEN %(merge)s OR a.opted_out AND NOT %(mandatory)s THEN now() END
-FROM audience a JOIN grid_branch b ON b.id = a.branch_id
-WHERE true {more}
-ORDER BY a.opted_out, a.is_preferred DESC, a.contact_id, a.customer_id
-ON CONFLICT DO NOTHING
+hours AS MATERIALIZED ( -- asked once a branch, not once a message
+    SELECT id, now() + %(stagger)s * interval '1 s' AS soonest,
+           notifications_may_ring(send_from, send_until, time_zone, now() + %(stagger)s * interval '1 s') AS may_ring
+    FROM grid_branch
+), owed AS (
+    INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
+                                        address_key, state, error_code, not_before, done_at)
+    SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
+           CASE WHEN a.opted_out AND NOT %(mandatory)s THEN :SUPPRESSED ELSE :PENDING END,
+           CASE WHEN a.opted_out AND NOT %(mandatory)s THEN 'opted_out' ELSE '' END,
+           CASE WHEN a.channel = 'sms' AND NOT %(quiet_exempt)s AND a.lane <> :LIFE_SUPPORT
+                THEN h.may_ring ELSE h.soonest END,
+           CASE WHEN a.opted_out AND NOT %(mandatory)s THEN now() END
+    FROM audience a JOIN hours h ON h.id = a.branch_id
+    WHERE true {more}
+    ORDER BY a.opted_out, a.is_preferred DESC, a.contact_id, a.customer_id
+    ON CONFLICT DO NOTHING
+    RETURNING customer_id, channel
+), merged AS (
+    -- whoever shares an address that is written to already; a row of an earlier chunk keeps its place by its key
+    INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
+                                        address_key, state, done_at)
+    SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
+           :MERGED, now()
+    FROM audience a
+    WHERE NOT EXISTS (SELECT FROM owed o WHERE o.customer_id = a.customer_id AND o.channel = a.channel) {more}
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM owed) + (SELECT count(*) FROM merged)
 """)
 
 # a second or later notice of "it is off" (the outage grew, or came again) skips whoever heard just that
@@ -143,29 +160,20 @@ AND NOT EXISTS (
       AND (t.says_until IS NOT DISTINCT FROM %(says_until)s::timestamptz
            OR t.says_until BETWEEN %(says_until)s::timestamptz - %(slack)s AND %(says_until)s::timestamptz + %(slack)s))
 """
-# a scalar question, not NOT EXISTS: that becomes a join, and over rows so new that nobody has counted them yet the
-# planner compares every customer with every message
-_LEFT_OUT: Final = """
-AND NOT coalesce((SELECT true FROM notifications_delivery d WHERE d.day = %(day)s AND d.notice_id = %(notice)s
-                  AND d.customer_id = a.customer_id AND d.channel = a.channel LIMIT 1), false)
-"""
 
 
-def _insert(notice: Notice, *, lo: int, hi: int, merge: bool = False, stagger: float = 0.0) -> int:
-    """The rows of one chunk; with ``merge``, those of the customers whose address another customer has."""
+def _insert(notice: Notice, *, lo: int, hi: int, stagger: float = 0.0) -> int:
+    """The rows of one chunk: what is owed, and beside it who shares an address with somebody who is written to."""
     says_off = notice.kind in SAYS_OFF
     again = notice.kind == NoticeKind.NEW and notice.generation > 1
-    parts = [f"audience AS ({_OFF_AUDIENCE if says_off else _TOLD_AUDIENCE})"]
+    parts = [f"audience AS MATERIALIZED ({_OFF_AUDIENCE if says_off else _TOLD_AUDIENCE})"]
     if again or not says_off:
         # who was told decides the audience of what takes it back, and thins the audience of what is said again
         parts = [_FAMILY, *parts, _last_told(of="audience")] if says_off else [_FAMILY, _last_told(), *parts]
-    more = (_NOT_HEARD if again else "") + (_LEFT_OUT if merge else "")
+    insert = _INSERT.format(more=_NOT_HEARD if again else "")
     with connection.cursor() as db:
-        db.execute(
-            f"WITH {', '.join(parts)} {_INSERT.format(more=more)}",
-            {**_facts(notice), "lo": lo, "hi": hi, "merge": merge, "stagger": stagger},
-        )
-        return int(db.rowcount)
+        db.execute(f"WITH {', '.join(parts)}, {insert}", {**_facts(notice), "lo": lo, "hi": hi, "stagger": stagger})
+        return int(db.fetchone()[0])
 
 
 def _facts(notice: Notice) -> dict[str, Any]:
@@ -278,7 +286,7 @@ def _stagger(chunk: NoticeChunk) -> float:
 
 
 def _finish_one() -> bool:
-    """All chunks are in: add whoever was left out because of a shared address, and count what is owed."""
+    """All chunks are in: count what is owed."""
     with transaction.atomic():
         notice = (
             Notice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
@@ -290,8 +298,6 @@ def _finish_one() -> bool:
         )
         if notice is None:
             return False
-        if notice.status == NoticeStatus.SENDING:
-            _insert(notice, lo=0, hi=2**62, merge=True)
         with connection.cursor() as db:
             db.execute(
                 "SELECT count(*) FROM notifications_delivery WHERE day = %s AND notice_id = %s", [notice.day, notice.pk]
