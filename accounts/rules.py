@@ -17,6 +17,7 @@ from standards import schema as s
 
 SECTIONS: Final[dict[str, Promise]] = {
     "notice": _("Notice"),
+    "planning": _("Planning"),
     "inform": _("What branches must report"),
     "fault": _("Faults"),
     "estimate": _("Estimates"),
@@ -37,6 +38,15 @@ LABELS: Final[dict[str, Promise]] = {
     "notice.life_support": _("notice to life-support customers"),
     "notice.papers_before": _("execution papers before the work"),
     "notice.stated_day_only": _("only on the stated day"),
+    "planning.month_due": _("month plan due before the month"),
+    "planning.week_due": _("week plan due before the week"),
+    "planning.reminder_early": _("first reminder before the outage"),
+    "planning.reminder_late": _("last reminder before the outage"),
+    "planning.overrun_warning": _("question before the planned end"),
+    "planning.start_tolerance": _("start counts as on time within"),
+    "planning.end_tolerance": _("end counts as on time within"),
+    "planning.merge_within": _("works worth joining within"),
+    "planning.peak_hours": _("domestic peak hours"),
     "inform.planned": _("planned outage, ahead"),
     "inform.temporary": _("temporary outage, ahead"),
     "inform.fault": _("fault, after it is known"),

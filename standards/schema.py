@@ -212,6 +212,20 @@ class Notice(Strict):
     stated_day_only: Flag | None = None
 
 
+class Planning(Strict):
+    """How a branch plans: when plans are due, when customers are reminded, what is late, what is worth joining."""
+
+    month_due: Span
+    week_due: Span
+    reminder_early: Span
+    reminder_late: Span
+    overrun_warning: Span
+    start_tolerance: Span
+    end_tolerance: Span
+    merge_within: Span
+    peak_hours: DailyWindow
+
+
 class Inform(Strict):
     """The duty to tell the centre what a branch knows."""
 
@@ -331,6 +345,7 @@ class RulePack(Strict):
     written: date
     sources: dict[str, Text] = {}
     notice: Notice
+    planning: Planning
     inform: Inform
     fault: Fault
     estimate: Estimate
