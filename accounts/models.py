@@ -28,6 +28,7 @@ class Role(models.TextChoices):
     AGENT = "agent", _("agent")
     DISPATCHER = "dispatcher", _("dispatcher")
     PLANNER = "planner", _("branch planner")
+    BRANCH_LEAD = "branch_lead", _("branch lead")
     APPROVER = "approver", _("approver")
     BILLING_CLERK = "billing_clerk", _("billing clerk")
     AUDITOR = "auditor", _("auditor")

@@ -12,6 +12,7 @@ and templates to show the button. A capability that is not in ``CAPABILITIES`` i
 ``outage.reopen``        reopen or void after closing
 ``report.create``        trouble report, callback
 ``plan.submit``          draft and submit plans and works
+``plan.endorse``         endorse a branch's plans as its lead (never one's own)
 ``plan.approve``         approve and publish plans (never one's own)
 ``shedding.write``       order and propose load shedding
 ``shedding.approve``     confirm a shedding event (never one's own)
@@ -62,6 +63,7 @@ CAPABILITIES: Final[frozenset[str]] = frozenset(
         "outage.reopen",
         "report.create",
         "plan.submit",
+        "plan.endorse",
         "plan.approve",
         "shedding.write",
         "shedding.approve",
@@ -127,6 +129,7 @@ ROLE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
     },
     "planner": _READ
     | {"outage.note", "plan.submit", "notice.draft", "notice.pause", "delivery.read", "customer.read_masked"},
+    "branch_lead": _READ | {"outage.note", "plan.endorse", "delivery.read", "customer.read_masked"},
     "approver": _READ
     | {
         "outage.note",

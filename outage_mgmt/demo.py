@@ -22,6 +22,7 @@ LOGINS = (
     Login("agent", "agent", "梅晓琳"),
     Login("dispatcher", "dispatcher", "沙建国"),
     Login("planner", "planner", "韩立"),
+    Login("lead", "branch_lead", "唐志强"),
     Login("approver", "approver", "魏敏"),
     Login("billing", "billing_clerk", "贝宁"),
     Login("auditor", "auditor", "申正"),
