@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,7 @@ __all__ = [
     "isolated_by",
     "isolated_service_points",
     "network_rebuild",
+    "places_isolated_normally",
     "supply_path",
     "transfer_options",
 ]
@@ -59,6 +60,20 @@ def isolated_by(element_ids: Collection[int]) -> list[int]:
     """The elements that lose supply when these open: these included, those already off not."""
     state = current_state()
     return [int(pk) for pk in state.isolated(element_ids)]
+
+
+def places_isolated_normally(groups: Sequence[Collection[int]]) -> list[list[int]]:
+    """For each group of elements, the elements with customers that lose supply when the group opens.
+
+    Told from the network as it is switched *normally*: what is planned for next week does not depend on what is
+    open today. One state of the network answers for all groups.
+    """
+    state = _state_of(_NORMAL_SQL)
+    answers: dict[frozenset[int], list[int]] = {}
+    for group in map(frozenset, groups):
+        if group not in answers:
+            answers[group] = state.customer_places(group).tolist()
+    return [answers[frozenset(group)] for group in groups]
 
 
 def isolated_service_points(element_ids: Collection[int]) -> list[str]:
@@ -211,6 +226,14 @@ class OperatingState:
         """Ids of the elements that lose supply, sorted."""
         pieces = self._pieces(element_ids)
         return np.sort(self.network.ids[self.vertex_at[pieces.places(~pieces.fed)]]) if pieces else _NOTHING
+
+    def customer_places(self, element_ids: Iterable[int]) -> Ints:
+        """Ids of those of the isolated elements on which customers hang, sorted."""
+        pieces = self._pieces(element_ids)
+        if not pieces:
+            return _NOTHING
+        vertices = self.vertex_at[pieces.places(~pieces.fed)]
+        return np.sort(self.network.ids[vertices[self.network.own[0, vertices] > 0]])
 
     def takeovers(self, element_ids: Iterable[int]) -> list[Takeover]:
         """For every open element between a dead piece and a live part: what closing it would bring back."""
@@ -375,10 +398,21 @@ SELECT (SELECT number FROM {GridRevision._meta.db_table} WHERE id = 1),
 """  # noqa: S608 - only tables' names
 
 
+_NORMAL_SQL = f"""
+SELECT (SELECT number FROM {GridRevision._meta.db_table} WHERE id = 1),
+       ARRAY(SELECT id FROM {GridElement._meta.db_table} WHERE normally_open)
+"""  # noqa: S608
+
+
 def current_state() -> OperatingState:
     """The network as it is switched now."""
+    return _state_of(_NOW_SQL)
+
+
+def _state_of(sql: str) -> OperatingState:
+    """The network with the elements open that ``sql`` names beside the revision."""
     with connection.cursor() as db:
-        db.execute(_NOW_SQL)
+        db.execute(sql)
         revision, open_ids = db.fetchone()
     database = str(connection.settings_dict["NAME"])
     with _cache_lock:
