@@ -1,0 +1,48 @@
+"""What a planned outage has that others have not: the plan it stands in, its works and windows, its way in."""
+
+from outages.planned.models.intake import ColumnMapping, PlanSheet, SheetRow, SheetState
+from outages.planned.models.plans import PeriodKind, PeriodState, PlanPeriod, PlanStep
+from outages.planned.models.schedules import ScheduleLine, ScheduleRun
+from outages.planned.models.works import (
+    Alternative,
+    CheckAnswer,
+    DayKind,
+    NoticeStage,
+    PlannedWork,
+    RiskSheet,
+    WindowClaim,
+    WindowState,
+    WorkClass,
+    WorkDay,
+    WorkPlace,
+    WorkState,
+    WorkType,
+    WorkWindow,
+)
+
+__all__ = [
+    "Alternative",
+    "CheckAnswer",
+    "ColumnMapping",
+    "DayKind",
+    "NoticeStage",
+    "PeriodKind",
+    "PeriodState",
+    "PlanPeriod",
+    "PlanSheet",
+    "PlanStep",
+    "PlannedWork",
+    "RiskSheet",
+    "ScheduleLine",
+    "ScheduleRun",
+    "SheetRow",
+    "SheetState",
+    "WindowClaim",
+    "WindowState",
+    "WorkClass",
+    "WorkDay",
+    "WorkPlace",
+    "WorkState",
+    "WorkType",
+    "WorkWindow",
+]
