@@ -29,6 +29,14 @@ TURNS: dict[str, Turn] = {
     "fan-out": Turn("notifications.tasks.fan_out", 15.0, "Every quarter of a minute, go on with notices half planned."),
     "deliver": Turn("notifications.tasks.deliver_lane", 5.0, "Every five seconds, send what is owed and due."),
     "reap": Turn("notifications.tasks.reap", 5.0, "Every five seconds, bring on what dead senders left behind."),
+    "ask-if-late": Turn(
+        "outages.planned.tasks.ask_if_late", 60.0, "Every minute, ask whether works that should end soon will."
+    ),
+    "plan-periods": Turn(
+        "outages.planned.tasks.periods_turn",
+        crontab(hour="0", minute="25"),
+        "Every night, open the coming plans of the branches and close those that are over.",
+    ),
     "open-days": Turn(
         "notifications.tasks.open_days", crontab(minute="17"), "Every hour, see that the coming days have their tables."
     ),

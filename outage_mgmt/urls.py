@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("grid/", include("grid.urls")),
     path("faults/", include("outages.faults.urls")),
+    path("planned/", include("outages.planned.urls")),
     path("notifications/", include("notifications.urls")),
     path("console/", include("call_center.urls")),
     path("", include("outages.urls")),

@@ -21,7 +21,7 @@ from outages.planned.services.periods import period_bounds, period_deadline
 from standards.errors import Conflict, DomainError, Forbidden
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
-from tests.planned.world import ahead, answered, draft, everything_planned, plan_of, window, work_in
+from tests.planned.world import ahead, answered, answered_all, draft, everything_planned, plan_of, window, work_in
 
 
 @pytest.fixture
@@ -38,8 +38,7 @@ def fresh(period: PlanPeriod) -> PlanPeriod:
 
 
 def answer_all(period: PlanPeriod, actor: Actor) -> None:
-    for work in period.works.order_by("pk"):
-        answered(work, actor)
+    answered_all(period.works.select_related("branch").order_by("pk"), actor)
 
 
 # --- opening ------------------------------------------------------------------------------------------

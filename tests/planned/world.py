@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,12 +56,20 @@ def work_in(
 
 def answered(work: PlannedWork, actor: Actor) -> PlannedWork:
     """Every open finding of a work gets an answer."""
-    found = checks.findings_of(subjects_of([work]), at=timezone.now())
-    for finding in found.get(0, []):
-        if finding.is_open:
-            services.answer_give(actor=actor, work_id=work.pk, code=finding.code, reason="已核实，按要求执行")
+    answered_all([work], actor)
     work.refresh_from_db()
     return work
+
+
+def answered_all(works: Iterable[PlannedWork], actor: Actor) -> None:
+    """The same for works that are asked about together, as a plan is."""
+    works = list(works)
+    subjects = subjects_of(works)
+    found = checks.findings_of(subjects, at=timezone.now())
+    for work, subject in zip(works, subjects, strict=True):
+        for finding in found.get(subject.number, []):
+            if finding.is_open:
+                services.answer_give(actor=actor, work_id=work.pk, code=finding.code, reason="已核实，按要求执行")
 
 
 def plan_of(city: SmallCity, actor: Actor, days: float = 20) -> PlanPeriod:

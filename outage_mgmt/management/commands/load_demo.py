@@ -17,6 +17,7 @@ from accounts.actor import Actor
 from accounts.services import role_grant, user_create
 from grid.models import Branch, ElementKind, GridElement, Importance, ServicePoint
 from outage_mgmt.demo import LOGINS, PASSWORD
+from outage_mgmt.demo_plans import DemoPlans
 from outages import services as record
 from outages.faults import services as faults
 from outages.faults.models import Crew, CrewState
@@ -52,7 +53,7 @@ class Command(BaseCommand):
 
 
 def people_create() -> None:
-    """One login per role, over every branch; the planner belongs to one branch office."""
+    """One login per role, over every branch; the planner and the lead belong to one branch office."""
     actor = Actor.system("demo")
     office = Branch.objects.filter(children__isnull=True, elements__isnull=False).order_by("pos").first()
     for login in LOGINS:
@@ -61,7 +62,9 @@ def people_create() -> None:
         user, _first_password = user_create(actor=actor, username=login.username, display_name=login.name)
         user.set_password(PASSWORD)
         user.save(update_fields=["password"])
-        role_grant(actor=actor, user=user, role=login.role, branch=office if login.role == "planner" else None)
+        role_grant(
+            actor=actor, user=user, role=login.role, branch=office if login.role in ("planner", "branch_lead") else None
+        )
 
 
 class Demo:
@@ -198,17 +201,8 @@ class Demo:
             faults.fault_dismiss(outage_id=report.outage.pk, actor=self.dispatcher, reason="户内开关跳闸，已告知用户")
 
     def planned(self) -> None:
-        tomorrow = (self.now + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
-        self.open(
-            "planned", "schedule", self.section(33), planned_start=tomorrow, planned_end=tomorrow + timedelta(hours=8),
-            public_reason_zh="线路检修", public_reason_en="line maintenance",
-        )  # fmt: skip
-        begun = self.open(
-            "planned", "schedule", self.transformer(60), planned_start=self.ago(hours=1),
-            planned_end=self.ahead(hours=4), public_reason_zh="更换变压器",
-            public_reason_en="a transformer replacement",
-        )  # fmt: skip
-        record.outage_start(outage_id=begun.pk, actor=self.dispatcher, started_at=self.ago(minutes=55))
+        offices = list(Branch.objects.filter(children__isnull=True, elements__isnull=False).distinct().order_by("pos"))
+        DemoPlans(offices[0], offices[1] if len(offices) > 1 else None).run()
 
     def shedding(self) -> None:
         slot = self.open(
