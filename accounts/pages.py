@@ -77,3 +77,17 @@ def span(value: timedelta | None) -> str:
     if hours:
         return _("%(hours)d h %(minutes)02d") % {"hours": hours, "minutes": minutes}
     return ngettext("%(minutes)d min", "%(minutes)d min", minutes) % {"minutes": minutes}
+
+
+# --- exports ----------------------------------------------------------------------------------------
+
+
+def cell_text(value: object) -> str:
+    """A value as a spreadsheet shows it: times in the site's zone, and nothing that would run there as a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return timezone.localtime(value).strftime("%Y-%m-%d %H:%M")
+    text = str(value)
+    is_number = isinstance(value, int | float)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and not is_number else text

@@ -1,18 +1,21 @@
-"""Where an outage is: its place in the network, its areas, its steps back, and the lines of the map."""
+"""Where an outage is: its place in the network, its areas, what can come back by itself, and the lines of the map."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from django.db import connection
 from django.db.models import F, Q
+from django.utils.translation import ngettext
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
-from grid.models import ElementKind, GridElement, GridRevision, Importance
+from grid.models import ElementKind, GridElement, GridRevision, Importance, ServicePoint
 from outages.models import Interruption, Outage
 from outages.selectors import outage_places
 
@@ -144,17 +147,105 @@ class RestorationStep:
 
 
 _STEPS_SQL = """
-SELECT upper(actual), count(*), sum(customers)::int FROM outages_interruption
-WHERE outage_id = %s AND upper(actual) IS NOT NULL
-GROUP BY 1 ORDER BY 1
+SELECT outage_id, upper(actual), count(*), sum(customers)::int FROM outages_interruption
+WHERE outage_id = ANY(%s) AND upper(actual) IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
 def restoration_steps(outage: Outage) -> list[RestorationStep]:
     """Who came back together, in the order of the clock."""
+    return restoration_steps_of([outage.pk])[outage.pk]
+
+
+def restoration_steps_of(outage_ids: Collection[int]) -> dict[int, list[RestorationStep]]:
+    """The same for several outages, in one statement."""
+    found: dict[int, list[RestorationStep]] = {pk: [] for pk in outage_ids}
     with connection.cursor() as db:
-        db.execute(_STEPS_SQL, [outage.pk])
-        return [RestorationStep(*row) for row in db.fetchall()]
+        db.execute(_STEPS_SQL, [list(outage_ids)])
+        for outage_id, *step in db.fetchall():
+            found[outage_id].append(RestorationStep(*step))
+    return found
+
+
+# --- coming back in parts -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TreeRow:
+    """A line of the tree from which parts are restored: a device, and how many are off below it."""
+
+    element: GridElement
+    depth: int
+    places: int
+    customers: int
+
+
+_TREE_SHOWN: Final = 300
+_DEVICES: Final = (
+    ElementKind.FEEDER, ElementKind.BREAKER, ElementKind.RECLOSER, ElementKind.SWITCH, ElementKind.FUSE,
+    ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT,
+)  # fmt: skip
+
+
+def places_tree(outage: Outage) -> tuple[list[TreeRow], int]:
+    """What can be restored by itself, from the source down, and how many lines there would be in all.
+
+    Devices that can switch, and the places that are off; where there are too many, the places themselves give way.
+    """
+    off = dict(
+        outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True, element__isnull=False)
+        .values_list("element_id", "customers")
+        .order_by()
+    )
+    tops = list(outage.elements.values_list("pos", "last"))
+    if not off:
+        return [], 0
+    reach = Q(pk__in=list(off))
+    for pos, last in tops:
+        reach |= Q(pos__range=(pos, last), kind__in=_DEVICES)
+    rows = list(GridElement.objects.filter(reach).order_by("pos").only("pk", "code", "name", "kind", "pos", "last"))
+    places = sorted((row.pos, off[row.pk]) for row in rows if row.pk in off)
+    starts, sums = [pos for pos, _n in places], [0, *accumulate(n for _pos, n in places)]
+    found: list[TreeRow] = []
+    above: list[int] = []
+    for row in rows:
+        first, end = bisect_left(starts, row.pos), bisect_right(starts, row.last)
+        if first == end:
+            continue
+        while above and above[-1] < row.pos:
+            above.pop()
+        found.append(TreeRow(row, len(above), end - first, sums[end] - sums[first]))
+        above.append(row.last)
+    if len(found) <= _TREE_SHOWN:
+        return found, len(found)
+    return [row for row in found if row.places > 1][:_TREE_SHOWN], len(found)
+
+
+def tree_choices(outage: Outage) -> list[tuple[str, str]]:
+    """The same tree as a form offers it: one step in for each device above."""
+    rows, _all = places_tree(outage)
+    choices = []
+    for row in rows:
+        count = ngettext("%(customers)d customer", "%(customers)d customers", row.customers) % {
+            "customers": row.customers
+        }
+        words = "\u3000" * row.depth + f"{row.element} · {row.element.get_kind_display()} · {count}"
+        choices.append((str(row.element.pk), words))
+    return choices
+
+
+def customer_points(outage: Outage, *, text: str) -> list[ServicePoint]:
+    """The service point of this outage that a person names by code, meter or account (exactly)."""
+    off = outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True)
+    named = Q(code=text) | Q(meter_number=text) | Q(customer__account_number=text)
+    inside = Q(element__in=off.filter(element__isnull=False).values("element")) | Q(
+        pk__in=off.filter(service_point__isnull=False).values("service_point")
+    )
+    return list(ServicePoint.objects.filter(named & inside).order_by("code")[:20])
+
+
+# --- who depends on supply ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.actor import Actor
-from accounts.pages import page_or_fragment, wants_fragment
+from accounts.pages import cell_text, page_or_fragment, wants_fragment
 from accounts.policies import actor_may
 from accounts.requests import actor_of
 from accounts.scope import visible_to
@@ -171,13 +171,7 @@ def _csv_lines(outages: Iterator[Outage]) -> Iterator[str]:
 def _cell(outage: Outage, name: str) -> str:
     display = getattr(outage, f"get_{name}_display", None)
     value = display() if display else getattr(outage, name)
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return timezone.localtime(value).strftime("%Y-%m-%d %H:%M")
-    text = str(value)
-    # a cell that begins like a formula would run in the reader's spreadsheet
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and not isinstance(value, float) else text
+    return cell_text(value)
 
 
 @require_GET

@@ -5,24 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from outages.faults.models import CAUSE_CLASS_OF, CauseCode, CrewState, EquipmentCode, RemedyCode
+from outages.forms import ActionForm, MinuteField
 from outages.models import CauseClass, EtrSource, OutageLevel
-
-
-class MinuteInput(forms.DateTimeInput):
-    input_type = "datetime-local"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M")
-
-
-class MinuteField(forms.DateTimeField):
-    """A time to the minute, in the site's zone."""
-
-    widget = MinuteInput
 
 
 def cause_choices() -> list[Any]:
@@ -64,17 +51,6 @@ class FaultForm(forms.Form):
     )
 
 
-class ActionForm(forms.Form):
-    """One step of a fault. ``version`` and ``seen`` say what was on screen, so that two people do not collide."""
-
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
-    seen = forms.IntegerField(widget=forms.HiddenInput, min_value=0, required=False)
-
-
-def now_to_the_minute() -> Any:
-    return timezone.localtime().replace(second=0, microsecond=0)
-
-
 class ConfirmForm(ActionForm):
     started_at = MinuteField(label=_("Off since"))
     element = forms.CharField(
@@ -106,32 +82,6 @@ class CrewStateForm(ActionForm):
     state = forms.ChoiceField(label=_("Crew"), choices=CrewState.choices)
     at = MinuteField(label=_("At"), required=False, help_text=_("Empty: now."))
     reason = forms.CharField(label=_("Reason"), max_length=200, required=False)
-
-
-class RestorePartForm(ActionForm):
-    at = MinuteField(label=_("Back since"))
-    elements = forms.MultipleChoiceField(
-        label=_("Back below"), required=False, widget=forms.CheckboxSelectMultiple(attrs={"class": "choice-list"})
-    )
-    customer = forms.CharField(
-        label=_("Or a single customer"), max_length=128, required=False, help_text=_("Account, meter or service point.")
-    )
-    note = forms.CharField(label=_("Internal note"), max_length=500, required=False)
-
-    def __init__(self, *args: Any, elements: list[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["elements"].choices = elements  # type: ignore[attr-defined]
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors and not cleaned.get("elements") and not cleaned.get("customer"):
-            self.add_error("elements", _("Choose what is back, or name a customer."))
-        return cleaned
-
-
-class RestoreForm(ActionForm):
-    restored_at = MinuteField(label=_("Back since"))
-    note = forms.CharField(label=_("Internal note"), max_length=500, required=False)
 
 
 class CloseForm(ActionForm):

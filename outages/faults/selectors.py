@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import Any
 
 import phonenumbers
@@ -18,7 +16,7 @@ from django.db.models.functions import Length
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
-from grid.models import ElementKind, GridElement, ServicePoint
+from grid.models import GridElement, ServicePoint
 from outages import impact
 from outages.causes import RECENTLY_RESTORED
 from outages.faults.lifecycle import UnknownCode
@@ -198,67 +196,6 @@ def outages_touching(*, element_ids: Sequence[int], service_point_id: int | None
         .distinct()
         .order_by("-customers_affected", "created_at")[:10]
     )
-
-
-@dataclass(frozen=True)
-class TreeRow:
-    """A line of the tree from which parts are restored: a device, and how many are off below it."""
-
-    element: GridElement
-    depth: int
-    places: int
-    customers: int
-
-
-_TREE_SHOWN = 300
-_DEVICES = (
-    ElementKind.FEEDER, ElementKind.BREAKER, ElementKind.RECLOSER, ElementKind.SWITCH, ElementKind.FUSE,
-    ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT,
-)  # fmt: skip
-
-
-def places_tree(outage: Outage) -> tuple[list[TreeRow], int]:
-    """What can be restored by itself, from the source down, and how many lines there would be in all.
-
-    Devices that can switch, and the places that are off; where there are too many, the places themselves give way.
-    """
-    off = dict(
-        outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True, element__isnull=False)
-        .values_list("element_id", "customers")
-        .order_by()
-    )
-    tops = list(outage.elements.values_list("pos", "last"))
-    if not off:
-        return [], 0
-    reach = Q(pk__in=list(off))
-    for pos, last in tops:
-        reach |= Q(pos__range=(pos, last), kind__in=_DEVICES)
-    rows = list(GridElement.objects.filter(reach).order_by("pos").only("pk", "code", "name", "kind", "pos", "last"))
-    places = sorted((row.pos, off[row.pk]) for row in rows if row.pk in off)
-    starts, sums = [pos for pos, _n in places], [0, *accumulate(n for _pos, n in places)]
-    found: list[TreeRow] = []
-    above: list[int] = []
-    for row in rows:
-        first, end = bisect_left(starts, row.pos), bisect_right(starts, row.last)
-        if first == end:
-            continue
-        while above and above[-1] < row.pos:
-            above.pop()
-        found.append(TreeRow(row, len(above), end - first, sums[end] - sums[first]))
-        above.append(row.last)
-    if len(found) <= _TREE_SHOWN:
-        return found, len(found)
-    return [row for row in found if row.places > 1][:_TREE_SHOWN], len(found)
-
-
-def customer_points(outage: Outage, *, text: str) -> list[ServicePoint]:
-    """The service point of this outage that a person names by code, meter or account (exactly)."""
-    off = outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True)
-    named = Q(code=text) | Q(meter_number=text) | Q(customer__account_number=text)
-    inside = Q(element__in=off.filter(element__isnull=False).values("element")) | Q(
-        pk__in=off.filter(service_point__isnull=False).values("service_point")
-    )
-    return list(ServicePoint.objects.filter(named & inside).order_by("code")[:20])
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from outages.lifecycle import IllegalTransition
@@ -101,6 +102,12 @@ WINDOW_STEPS: Final[Mapping[str, Step]] = {
     "cancel": _row(_AHEAD, CANCELLED),
     "void": _row([*_AHEAD, *UNDER_WAY, RESTORED], CANCELLED),
 }
+
+# what a plan's window can be at all; anything else is a slip of the pen
+MOST_WINDOWS: Final = 31  # of one work
+LONGEST: Final = timedelta(days=31)
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+FARTHEST: Final = timedelta(days=2 * 366)
 
 
 def _after(table: Mapping[str, Step], action: str, state: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.policies import actor_may
+from accounts.policies import actor_may, intervals_of
 from standards.errors import DomainError, Forbidden
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class OwnWork(DomainError):
 
 def may(*, actor: Actor, action: str, branch: Branch) -> bool:
     return any(actor_may(actor, capability, branch.pos) for capability in CAPABILITIES[action])
+
+
+def may_everywhere(*, actor: Actor, action: str) -> bool:
+    """In every branch there is: what concerns all of them is not decided in one."""
+    return any(intervals_of(actor, capability) is None for capability in CAPABILITIES[action])
 
 
 def require(*, actor: Actor, action: str, branch: Branch) -> None:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Max, Min, Prefetch, Q, QuerySet
+from django.db.models.functions import Length
 
 from accounts.actor import Actor
 from accounts.policies import actor_may
 from accounts.scope import visible_to
 from grid import topology
-from grid.models import Branch, Customer, GridElement, Importance
+from grid.models import Branch, Customer, ElementKind, GridElement, Importance
 from grid.topology import TransferOption
 from outages import impact
 from outages.models import OPEN_STATUSES, Outage, OutageKind
 from outages.planned.findings import Subject
 from outages.planned.lifecycle import UNDECIDED
-from outages.planned.models import PlannedWork, PlanPeriod, WindowState, WorkDay, WorkPlace, WorkWindow
+from outages.planned.models import PlannedWork, PlanPeriod, WindowState, WorkDay, WorkPlace, WorkSketch, WorkWindow
 from outages.selectors import outage_by_reference
 from standards.errors import NotFound
 
@@ -87,6 +88,43 @@ def work_days(*, branch: Branch | None, first: datetime, last: datetime) -> Quer
     if branch is None:
         return everywhere
     return everywhere | days.filter(branch__pos__lte=branch.pos, branch__last__gte=branch.pos)
+
+
+# --- a work that is being typed -----------------------------------------------------------------------
+
+_FOUND_AT_MOST = 12
+
+
+def elements_found(*, actor: Actor, text: str) -> list[GridElement]:
+    """Pieces of the network in the branches the actor plans for, by code or name; an exact code is alone."""
+    text = text.replace("\x00", "").strip()
+    if not text:
+        return []
+    own = visible_to(actor, GridElement.objects.exclude(kind=ElementKind.NODE), "plan.submit").select_related("branch")
+    exact = own.filter(code__iexact=text).first()
+    if exact is not None:
+        return [exact]
+    return list(
+        own.filter(Q(code__icontains=text) | Q(name__icontains=text)).order_by(Length("code"), "code")[:_FOUND_AT_MOST]
+    )
+
+
+def branch_of_elements(element_ids: Collection[int]) -> Branch | None:
+    """The smallest branch that owns all of these elements."""
+    ends = GridElement.objects.filter(pk__in=element_ids).aggregate(low=Min("branch__pos"), high=Max("branch__pos"))
+    if ends["low"] is None:
+        return None
+    return Branch.objects.filter(pos__lte=ends["low"], last__gte=ends["high"]).order_by("-pos").first()
+
+
+def sketch_unsent(*, actor: Actor, about: str) -> WorkSketch | None:
+    """What this person typed last and did not send: into a new work, or into the work ``about``."""
+    unsent = WorkSketch.objects.filter(author=actor.user_id, about=about, work__isnull=True)
+    return unsent.exclude(typed={}).order_by("-at").first()
+
+
+def sketch_by_token(*, actor: Actor, token: str) -> WorkSketch | None:
+    return WorkSketch.objects.filter(author=actor.user_id, token=token, work__isnull=True).first()
 
 
 # --- what would be off ------------------------------------------------------------------------------

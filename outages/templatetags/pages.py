@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.actor import Actor
@@ -43,7 +44,7 @@ _ROOMS: Final = (
     NavItem("/console/", gettext_lazy("Console"), "call.log", "c"),
     NavItem("/board/", gettext_lazy("Board"), "outage.read", "b"),
     NavItem("/faults/", gettext_lazy("Dispatch"), "outage.write", "d"),
-    NavItem("/planned/", gettext_lazy("Plans"), "plan.submit", "p"),
+    NavItem("/planned/", gettext_lazy("Plans"), "outage.read", "p"),
     NavItem("/shedding/", gettext_lazy("Shedding"), "shedding.write", "s"),
     NavItem("/notifications/", gettext_lazy("Notices"), "delivery.read", "n"),
     NavItem("/console/callbacks/", gettext_lazy("Callbacks"), "call.log"),
@@ -211,6 +212,18 @@ def until(value: datetime | None) -> str:
 @register.filter
 def is_past(value: datetime | None) -> bool:
     return value is not None and value < timezone.now()
+
+
+@register.filter
+def gap(actual: datetime | None, planned: datetime | None) -> str:
+    """How far what happened lies from what was planned: 5 min late, 1 h 10 early, on time."""
+    if actual is None or planned is None:
+        return ""
+    if abs(actual - planned) < timedelta(minutes=1):
+        return _("on time")
+    if actual > planned:
+        return _("%(gap)s late") % {"gap": span(actual - planned)}
+    return _("%(gap)s early") % {"gap": span(planned - actual)}
 
 
 @register.filter

@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-ROLES: Final = ("agent", "dispatcher", "planner", "branch_lead", "approver", "billing_clerk", "auditor", "administrator")
+ROLES: Final = (
+    "agent", "dispatcher", "planner", "branch_lead", "approver", "billing_clerk", "auditor", "administrator",
+)  # fmt: skip
 PEOPLE: Final = ("anonymous", "nobody", *ROLES)
 
 NOBODY: Final[frozenset[str]] = frozenset()

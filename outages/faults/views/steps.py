@@ -29,7 +29,6 @@ from outages.causes import Cause
 from outages.faults import selectors as fault_selectors
 from outages.faults import services
 from outages.faults.forms import (
-    ActionForm,
     AssignForm,
     CloseForm,
     ConfirmForm,
@@ -37,12 +36,10 @@ from outages.faults.forms import (
     DismissForm,
     EtrForm,
     MergeForm,
-    RestoreForm,
-    RestorePartForm,
-    now_to_the_minute,
 )
 from outages.faults.models import CAUSE_CLASS_OF, CrewAssignment, EquipmentCode, RemedyCode
 from outages.faults.texts import UNKNOWN_REASON
+from outages.forms import ActionForm, RestoreForm, RestorePartForm, now_to_the_minute
 from outages.models import OFF_STATUSES, OPEN_STATUSES, Outage, OutageKind
 from outages.supply_status import judge
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
@@ -129,15 +126,7 @@ def _assign(outage: Outage, actor: Actor, form: Any) -> str:
 
 
 def _restore_part_form(outage: Outage, _actor: Actor, data: Any) -> ActionForm:
-    rows, _all = fault_selectors.places_tree(outage)
-    choices = []
-    for row in rows:
-        count = ngettext("%(customers)d customer", "%(customers)d customers", row.customers) % {
-            "customers": row.customers
-        }
-        # the tree as people read it: one step in for each device above
-        words = "\u3000" * row.depth + f"{row.element} · {row.element.get_kind_display()} · {count}"
-        choices.append((str(row.element.pk), words))
+    choices = places.tree_choices(outage)
     return RestorePartForm(data, elements=choices, initial={**_seen(outage), "at": now_to_the_minute()})
 
 
@@ -145,7 +134,7 @@ def _restore_part(outage: Outage, actor: Actor, form: Any) -> str:
     facts = form.cleaned_data
     points: list[int] = []
     if facts["customer"]:
-        found = fault_selectors.customer_points(outage, text=facts["customer"].strip())
+        found = places.customer_points(outage, text=facts["customer"].strip())
         if not found:
             raise NotFound(_("No customer of this outage who is off has that number."), field="customer")
         points = [point.pk for point in found]

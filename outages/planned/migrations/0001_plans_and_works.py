@@ -647,4 +647,20 @@ class Migration(migrations.Migration):
             model_name='windowclaim',
             constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('is_live', True), ('reason', '')), expressions=[('element', '='), ('during', '&&')], name='claim_no_overlap'),
         ),
+        migrations.CreateModel(
+            name='WorkSketch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('token', models.CharField(max_length=64)),
+                ('about', models.CharField(blank=True, max_length=24)),
+                ('typed', models.JSONField(default=dict)),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('author', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('work', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='planned.plannedwork')),
+            ],
+            options={
+                'indexes': [models.Index(condition=models.Q(('work__isnull', True)), fields=['author', 'about'], name='work_sketch_unsent')],
+                'constraints': [models.UniqueConstraint(fields=('author', 'token'), name='work_sketch_once')],
+            },
+        ),
     ]

@@ -3,6 +3,7 @@
 from outages.planned.models.intake import ColumnMapping, PlanSheet, SheetRow, SheetState
 from outages.planned.models.plans import PeriodKind, PeriodState, PlanPeriod, PlanStep
 from outages.planned.models.schedules import ScheduleLine, ScheduleRun
+from outages.planned.models.sketches import WorkSketch
 from outages.planned.models.works import (
     Alternative,
     CheckAnswer,
@@ -42,6 +43,7 @@ __all__ = [
     "WorkClass",
     "WorkDay",
     "WorkPlace",
+    "WorkSketch",
     "WorkState",
     "WorkType",
     "WorkWindow",

@@ -1,7 +1,7 @@
 """Everything that is done with plans and works. One module a subject:
 
-``works`` enter and change · ``gates`` hand in, check, approve, publish · ``periods`` the same for a whole plan ·
-``course`` what happens to a published window.
+``works`` enter and change · ``sketches`` what is being typed · ``gates`` hand in, check, approve, publish ·
+``periods`` the same for a whole plan · ``course`` what happens to a published window.
 """
 
 from outages.planned.services.course import (
@@ -43,6 +43,13 @@ from outages.planned.services.periods import (
     period_withdraw,
     periods_close_ended,
     periods_open_ahead,
+)
+from outages.planned.services.sketches import (
+    sketch_discard,
+    sketch_keep,
+    sketches_forget,
+    work_enter,
+    work_revise,
 )
 from outages.planned.services.works import (
     KeyTaken,
@@ -89,6 +96,9 @@ __all__ = [
     "periods_close_ended",
     "periods_open_ahead",
     "risk_sheet_write",
+    "sketch_discard",
+    "sketch_keep",
+    "sketches_forget",
     "window_cancel",
     "window_close",
     "window_extend",
@@ -104,8 +114,10 @@ __all__ = [
     "work_check",
     "work_create",
     "work_delete",
+    "work_enter",
     "work_publish",
     "work_return",
+    "work_revise",
     "work_submit",
     "work_windows_set",
     "work_withdraw",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from outages.events import require_transaction
 from outages.extent import BadTime
 from outages.lifecycle import IllegalTransition
 from outages.planned import lifecycle, policies
+from outages.planned.lifecycle import EARLIEST, FARTHEST, LONGEST, MOST_WINDOWS
 from outages.planned.models import (
     CheckAnswer,
     NoticeStage,
@@ -38,10 +40,6 @@ from outages.services import NoPlace, references_take
 from standards.errors import Conflict, DomainError, NotFound
 
 PREFIX: Final = "W"
-MOST_WINDOWS: Final = 31
-LONGEST: Final = timedelta(days=31)
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-FARTHEST: Final = timedelta(days=2 * 366)  # beyond that it is a slip of the year
 BATCH: Final = 1000
 
 WRITABLE: Final = (
@@ -175,11 +173,18 @@ def works_change(*, actor: Actor, changes: Sequence[tuple[PlannedWork, WorkDraft
     """The same for many works of one branch that the caller has locked, all or none (a file that came again)."""
     require_transaction()
     now = timezone.now()
+    named: defaultdict[Branch, set[int]] = defaultdict(set)
     for work, draft in changes:
         if work.state not in lifecycle.EDITABLE:
             raise IllegalTransition(action="edit", current=work.state)
-        _period_open_for(work.period, work.branch)
-        elements_check(branch=work.branch, element_ids=set(draft.element_ids))
+        if not draft.element_ids:
+            raise NoPlace(field="elements")
+        named[work.branch].update(draft.element_ids)
+    for branch, element_ids in named.items():
+        elements_check(branch=branch, element_ids=element_ids)
+    for period, branch in {work.period_id: (work.period, work.branch) for work, _draft in changes}.values():
+        _period_open_for(period, branch)
+    for work, draft in changes:
         windows_check(draft.windows, period=work.period, branch=work.branch)
         for name, value in completed(draft.facts).items():
             setattr(work, name, value)
@@ -453,8 +458,8 @@ def late_work_named(work: PlannedWork, *, work_class: str, reason: str) -> None:
 
 
 __all__ = [
-    "KeyTaken", "NoWindow", "NotEditable", "OutsidePeriod", "Window", "WindowState", "WindowsOverlap", "WorkClass",
-    "WorkDraft", "answer_give", "late_work_named", "risk_sheet_write", "steps_append", "version_check",
+    "MOST_WINDOWS", "KeyTaken", "NoWindow", "NotEditable", "OutsidePeriod", "Window", "WindowState", "WindowsOverlap",
+    "WorkClass", "WorkDraft", "answer_give", "late_work_named", "risk_sheet_write", "steps_append", "version_check",
     "windows_check", "work_change", "work_create", "work_delete", "work_locked", "work_windows_set", "works_change",
     "works_create", "works_locked", "works_measure",
 ]  # fmt: skip

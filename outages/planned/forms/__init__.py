@@ -1,0 +1,1 @@
+"""Shape and wording of what people enter about works and their windows. The rules are the services'."""

@@ -1,0 +1,36 @@
+"""Addresses of planning, below ``/planned/``."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from outages.planned.views import calendar, days, entry, periods, windows, works
+
+app_name = "planned"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    # the calendar and the plans
+    path("", calendar.month, name="month"),
+    path("week/", calendar.week, name="week"),
+    path("list/", calendar.listing, name="list"),
+    path("feeders/", calendar.feeders, name="feeders"),
+    path("list.csv", calendar.list_csv, name="list-csv"),
+    path("calendar.ics", calendar.ical, name="calendar"),
+    path("days/", days.days, name="days"),
+    path("days/<int:pk>/delete/", days.day_delete, name="day-delete"),
+    path("plans/", periods.plans, name="plans"),
+    path("plans/open/", periods.plan_open, name="plan-open"),
+    path("plans/<int:pk>/", periods.plan, name="plan"),
+    path("plans/<int:pk>/steps/<slug:step>/", periods.plan_step, name="plan-step"),
+    # works and their windows
+    path("works/new/", entry.new, name="work-new"),
+    path("works/place/", entry.place, name="work-place"),
+    path("works/panel/", entry.panel, name="work-panel"),
+    path("works/sketch/", entry.sketch, name="work-sketch"),
+    path("works/<str:reference>/", works.work, name="work"),
+    path("works/<str:reference>/edit/", entry.edit, name="work-edit"),
+    path("works/<str:reference>/answer/", works.answer, name="work-answer"),
+    path("works/<str:reference>/risk-sheets/", works.risk_sheets, name="risk-sheets"),
+    path("works/<str:reference>/steps/<slug:step>/", works.step, name="work-step"),
+    path("windows/<str:reference>/<slug:step>/", windows.step, name="window-step"),
+]

@@ -1,0 +1,1 @@
+"""Pages of planning: the calendar and plans, works, windows, sheets, advice, reports."""
