@@ -6,13 +6,18 @@ per notice, channel and address. A repeated chunk inserts nothing.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from accounts.actor import Actor
+from notifications import policies
 from notifications.models import (
+    ANNOUNCES,
     SAYS_OFF,
+    TAKES_BACK,
     TOLD_STATES,
     Notice,
     NoticeChunk,
@@ -20,6 +25,10 @@ from notifications.models import (
     NoticeStatus,
     with_states,
 )
+from outages.services import outage_notified
+from standards.errors import DomainError
+
+log = logging.getLogger(__name__)
 
 CHUNK_CUSTOMERS: Final = 5_000
 # a chunk starts when its predecessors should have gone out, so that a small notice does not wait behind a large one
@@ -39,6 +48,7 @@ def fan_out(*, max_steps: int = 1_000) -> int:
             done = _finish_one()
         if not done:
             break
+    _announced_record()
     return written
 
 
@@ -53,22 +63,29 @@ family AS (
     ) SELECT id FROM f
 )"""
 
-# what each customer was told last, by channel; a customer whose message was joined with another's of the same
-# address was told by that one
-_LAST_TOLD: Final = with_states("""
+# a customer whose message was joined with another's of the same address was told by that one
+_WAS_TOLD: Final = with_states("""
+(d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
+    SELECT FROM notifications_delivery r
+    WHERE r.day = d.day AND r.notice_id = d.notice_id AND r.channel = d.channel
+      AND r.address_key = d.address_key AND r.state = ANY(%(told)s)))
+""")
+
+# what each customer was told last, by channel
+_LAST_TOLD: Final = with_states(
+    """
 last_told AS (
     SELECT DISTINCT ON (d.customer_id, d.channel)
-           d.customer_id, d.channel, d.branch_id, d.service_point_id, d.address_key, d.lane, n.kind, n.says_until
+           d.customer_id, d.channel, d.branch_id, d.service_point_id, d.address_key, d.lane, n.kind, n.says_from,
+           n.says_until
     FROM notifications_notice n
     JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id
     WHERE n.outage_id IN (SELECT id FROM family) AND n.id < %(notice)s
-      AND {which}
-      AND (d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
-            SELECT FROM notifications_delivery r
-            WHERE r.day = d.day AND r.notice_id = d.notice_id AND r.channel = d.channel
-              AND r.address_key = d.address_key AND r.state = ANY(%(told)s)))
+      AND {which} AND {was_told}
     ORDER BY d.customer_id, d.channel, d.notice_id DESC
-)""")
+)""",
+    was_told=_WAS_TOLD,
+)
 
 
 def _last_told(*, of: str = "") -> str:
@@ -77,9 +94,13 @@ def _last_told(*, of: str = "") -> str:
     )
 
 
-# everybody who hangs on a place that is off, at each address they gave; whoever asked for nothing keeps a row that
+# which rows of the outage a notice speaks of
+_OFF: Final = "i.actual IS NOT NULL AND upper(i.actual) IS NULL"
+_AHEAD: Final = "i.planned IS NOT NULL AND i.actual IS NULL"
+
+# everybody who hangs on one of these places, at each address they gave; whoever asked for nothing keeps a row that
 # says so
-_OFF_AUDIENCE: Final = with_states("""
+_PLACES_AUDIENCE: Final = with_states("""
 SELECT c.id AS customer_id, s.branch_id, s.id AS service_point_id,
        CASE p.kind WHEN 'phone' THEN 'sms' ELSE 'email' END AS channel,
        CASE WHEN c.importance = 'life_support' THEN :LIFE_SUPPORT ELSE %(lane)s END AS lane,
@@ -89,26 +110,26 @@ SELECT c.id AS customer_id, s.branch_id, s.id AS service_point_id,
        p.opted_out, p.is_preferred, p.id AS contact_id
 FROM (
     SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.element_id = i.element_id
-    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s
-      AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
+    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
     UNION ALL
     SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.id = i.service_point_id
-    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s
-      AND i.actual IS NOT NULL AND upper(i.actual) IS NULL
+    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
 ) s
 JOIN grid_customer c ON c.id = s.customer_id
 JOIN grid_contactpoint p ON p.customer_id = c.id
 """)
 
-# of those who were told that they are off, whoever this notice is about; not while another outage, or another
-# place of theirs, keeps them off: "it is back" would be false for them
+# of those who were told that they are off or will be, whoever this notice is about: a move concerns whoever was told
+# another window; "it is back" would be false while another outage, or another place of theirs, keeps them off
 _TOLD_AUDIENCE: Final = with_states("""
 SELECT customer_id, branch_id, service_point_id, channel,
        CASE WHEN lane = :LIFE_SUPPORT THEN lane ELSE %(lane)s END AS lane, address_key,
        false AS opted_out, true AS is_preferred, 0 AS contact_id
 FROM last_told t
-WHERE t.kind = ANY(%(says_off)s)
-  AND (%(kind)s = 'cancelled' OR NOT EXISTS (
+WHERE t.kind = ANY(%(holds)s)
+  AND (%(kind)s <> 'moved' OR (t.says_from, t.says_until)
+       IS DISTINCT FROM (%(says_from)s::timestamptz, %(says_until)s::timestamptz))
+  AND (%(kind)s IN ('moved', 'cancelled') OR NOT EXISTS (
         SELECT FROM grid_servicepoint s WHERE s.customer_id = t.customer_id
         AND (EXISTS (SELECT FROM outages_interruption i WHERE i.element_id = s.element_id
                      AND i.outage_id = ANY(ARRAY(SELECT id FROM family)) OFFSET 0)
@@ -156,24 +177,52 @@ SELECT (SELECT count(*) FROM owed) + (SELECT count(*) FROM merged)
 # a second or later notice of "it is off" (the outage grew, or came again) skips whoever heard just that
 _NOT_HEARD: Final = """
 AND NOT EXISTS (
-    SELECT FROM last_told t WHERE t.customer_id = a.customer_id AND t.channel = a.channel AND t.kind = ANY(%(says_off)s)
+    SELECT FROM last_told t WHERE t.customer_id = a.customer_id AND t.channel = a.channel AND t.kind = ANY(%(heard)s)
       AND (t.says_until IS NOT DISTINCT FROM %(says_until)s::timestamptz
            OR t.says_until BETWEEN %(says_until)s::timestamptz - %(slack)s AND %(says_until)s::timestamptz + %(slack)s))
+"""
+
+# a second or later announcement (the outage grew, or moved) skips whoever has a message about this very window, on any
+# channel: the one that takes back the old window, the first announcement, or one heard before it moved to and fro
+_NOT_ANNOUNCED: Final = f"""
+AND NOT EXISTS (
+    SELECT FROM notifications_notice n
+    JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id AND d.customer_id = a.customer_id
+    WHERE n.outage_id = %(outage)s AND n.id < %(notice)s AND n.kind = ANY(%(announces)s)
+      AND n.says_from = %(says_from)s AND n.says_until = %(says_until)s
+      AND (n.status <> 'superseded' OR {_WAS_TOLD}))
 """
 
 
 def _insert(notice: Notice, *, lo: int, hi: int, stagger: float = 0.0) -> int:
     """The rows of one chunk: what is owed, and beside it who shares an address with somebody who is written to."""
-    says_off = notice.kind in SAYS_OFF
-    again = notice.kind == NoticeKind.NEW and notice.generation > 1
-    parts = [f"audience AS MATERIALIZED ({_OFF_AUDIENCE if says_off else _TOLD_AUDIENCE})"]
-    if again or not says_off:
-        # who was told decides the audience of what takes it back, and thins the audience of what is said again
-        parts = [_FAMILY, *parts, _last_told(of="audience")] if says_off else [_FAMILY, _last_told(), *parts]
-    insert = _INSERT.format(more=_NOT_HEARD if again else "")
+    facts = {**_facts(notice), "lo": lo, "hi": hi, "stagger": stagger}
+    more = ""
+    if notice.kind in TAKES_BACK:
+        parts = [_FAMILY, _last_told(), f"audience AS MATERIALIZED ({_TOLD_AUDIENCE})"]
+    else:
+        parts = [f"audience AS MATERIALIZED ({with_states(_PLACES_AUDIENCE, rows=_rows(notice))})"]
+    if notice.kind == NoticeKind.NEW:
+        facts["heard"] = _heard(notice)
+        if notice.generation > 1 or NoticeKind.ANNOUNCED in facts["heard"]:
+            parts, more = [_FAMILY, *parts, _last_told(of="audience")], _NOT_HEARD
+    elif notice.kind == NoticeKind.ANNOUNCED and notice.generation > 1:
+        more = _NOT_ANNOUNCED
     with connection.cursor() as db:
-        db.execute(f"WITH {', '.join(parts)}, {insert}", {**_facts(notice), "lo": lo, "hi": hi, "stagger": stagger})
+        db.execute(f"WITH {', '.join(parts)}, {_INSERT.format(more=more)}", facts)
         return int(db.fetchone()[0])
+
+
+def _rows(notice: Notice) -> str:
+    return _AHEAD if notice.kind in ANNOUNCES else _OFF
+
+
+def _heard(notice: Notice) -> list[str]:
+    """What says as much as "it is off": the announcement alone, where the start itself is not told."""
+    outage = notice.outage
+    is_planned = outage is not None and outage.planned_start is not None
+    is_start_told = not is_planned or outage is None or policies.is_wanted(outage=outage, message="started")
+    return [str(kind) for kind in (SAYS_OFF if is_start_told else (*ANNOUNCES, *SAYS_OFF))]
 
 
 def _facts(notice: Notice) -> dict[str, Any]:
@@ -185,11 +234,14 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "lane": notice.lane,
         "mandatory": notice.mandatory,
         "quiet_exempt": notice.quiet_exempt,
+        "says_from": notice.says_from,
         "says_until": notice.says_until,
         "slack": notice.slack,
         "key": address_secret(),
         "told": [int(state) for state in TOLD_STATES],
-        "says_off": [str(kind) for kind in SAYS_OFF],
+        "announces": [str(kind) for kind in ANNOUNCES],
+        # having been told which of these, somebody waits for what takes it back
+        "holds": [str(kind) for kind in (ANNOUNCES if notice.kind == NoticeKind.MOVED else (*ANNOUNCES, *SAYS_OFF))],
     }
 
 
@@ -200,11 +252,11 @@ def address_secret() -> str:
 
 # --- the steps --------------------------------------------------------------------------------------
 
-_PLAN_OFF: Final = """
+_PLAN_PLACES: Final = """
 INSERT INTO notifications_noticechunk (notice_id, lo, hi, is_done)
 SELECT %(notice)s, min(id), max(id), false FROM (
-    SELECT id, (sum(customers) OVER (ORDER BY id) - customers) / %(size)s AS piece FROM outages_interruption
-    WHERE outage_id = %(outage)s AND actual IS NOT NULL AND upper(actual) IS NULL
+    SELECT id, (sum(customers) OVER (ORDER BY id) - customers) / %(size)s AS piece FROM outages_interruption i
+    WHERE outage_id = %(outage)s AND {rows}
 ) i GROUP BY piece ON CONFLICT DO NOTHING
 """
 _PLAN_TOLD: Final = with_states(
@@ -228,8 +280,14 @@ SELECT %(notice)s, min(customer_id), max(customer_id), false FROM (
 _IN_HAND: Final = with_states("""
 SELECT EXISTS (
     SELECT FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
-    WHERE d.state = :LEASED AND d.lease_until > now() AND n.origin = %s AND n.id < %s)
+    WHERE d.state = :LEASED AND d.lease_until > now() AND n.origin = %(origin)s AND n.id < %(notice)s)
 """)
+# who is told that it moved is known once that notice has all its messages
+_UNPLANNED: Final = """
+SELECT EXISTS (
+    SELECT FROM notifications_notice WHERE origin = %(origin)s AND id < %(notice)s AND kind = ANY(%(announces)s)
+      AND status = 'sending' AND planned_count IS NULL)
+"""
 
 
 def _plan_one() -> bool:
@@ -241,18 +299,29 @@ def _plan_one() -> bool:
             .order_by("lane", "pk")[:20]
         )
         for notice in candidates:
-            says_off = notice.kind in SAYS_OFF
+            facts = {**_facts(notice), "size": CHUNK_CUSTOMERS, "origin": notice.origin}
+            plan = _PLAN_TOLD if notice.kind in TAKES_BACK else with_states(_PLAN_PLACES, rows=_rows(notice))
             with connection.cursor() as db:
-                if not says_off:
-                    db.execute(_IN_HAND, [notice.origin, notice.pk])
-                    if db.fetchone()[0]:
-                        continue
-                db.execute(_PLAN_OFF if says_off else _PLAN_TOLD, {**_facts(notice), "size": CHUNK_CUSTOMERS})
+                if any(_answers(db, question, facts) for question in _waits_for(notice)):
+                    continue
+                db.execute(plan, facts)
                 if db.rowcount == 0:
                     notice.planned_count = 0
                     notice.save(update_fields=["planned_count"])
             return True
         return False
+
+
+def _waits_for(notice: Notice) -> tuple[str, ...]:
+    """What must be settled before it is known who hears this."""
+    if notice.kind in TAKES_BACK:
+        return (_IN_HAND,)
+    return (_IN_HAND, _UNPLANNED) if notice.kind == NoticeKind.ANNOUNCED and notice.generation > 1 else ()
+
+
+def _answers(db: Any, question: str, facts: dict[str, Any]) -> bool:
+    db.execute(question, facts)
+    return bool(db.fetchone()[0])
 
 
 def _chunk_one() -> int | None:
@@ -305,3 +374,26 @@ def _finish_one() -> bool:
             notice.planned_count = db.fetchone()[0]
         notice.save(update_fields=["planned_count"])
         return True
+
+
+# --- the record learns of it ------------------------------------------------------------------------
+
+_UNRECORDED: Final = """
+SELECT DISTINCT n.outage_id FROM notifications_notice n JOIN outages_outage o ON o.id = n.outage_id
+WHERE n.kind = 'announced' AND n.status = 'sending' AND n.planned_count IS NOT NULL AND n.expires_at > now()
+  AND o.status = 'scheduled' AND o.planned_start = n.says_from
+  AND NOT EXISTS (SELECT FROM outages_outageevent e
+                  WHERE e.outage_id = n.outage_id AND e.verb = 'notify' AND e.id > n.event_id)
+"""
+
+
+def _announced_record() -> None:
+    """Tell the record of every announcement that is planned to its last message; a crash leaves it to the next turn."""
+    with connection.cursor() as db:
+        db.execute(_UNRECORDED)
+        owed = [row[0] for row in db.fetchall()]
+    for outage_id in owed:
+        try:
+            outage_notified(outage_id=outage_id, actor=Actor.system("notifications"))
+        except DomainError as refused:  # it has begun or was called off meanwhile, or its kind says no
+            log.warning("notifications: outage %s is announced, and its record refuses it: %s", outage_id, refused.code)

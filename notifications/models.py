@@ -14,8 +14,12 @@ from outages.models import Outage
 
 
 class NoticeKind(models.TextChoices):
-    """What is said. The first three say "off", the others take that back."""
+    """What is said: that it will be off, that it is off, and what takes either back."""
 
+    ANNOUNCED = "announced", _("announced")
+    REMINDER_EARLY = "reminder_early", _("first reminder")
+    REMINDER_LATE = "reminder_late", _("last reminder")
+    MOVED = "moved", _("moved")
     NEW = "new", _("power is off")
     ESTIMATE_SET = "estimate_set", _("estimate given")
     ESTIMATE_CHANGED = "estimate_changed", _("estimate changed")
@@ -24,9 +28,11 @@ class NoticeKind(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
+# it will be off, from then until then; "moved" also takes back the window that was announced before
+ANNOUNCES = (NoticeKind.ANNOUNCED, NoticeKind.REMINDER_EARLY, NoticeKind.REMINDER_LATE, NoticeKind.MOVED)
 SAYS_OFF = (NoticeKind.NEW, NoticeKind.ESTIMATE_SET, NoticeKind.ESTIMATE_CHANGED)
-# only for those who were told that they are off: never told, nothing to take back
-TAKES_BACK = (NoticeKind.PARTLY_RESTORED, NoticeKind.RESTORED, NoticeKind.CANCELLED)
+# only for those who were told that they are off, or will be: never told, nothing to take back
+TAKES_BACK = (NoticeKind.MOVED, NoticeKind.PARTLY_RESTORED, NoticeKind.RESTORED, NoticeKind.CANCELLED)
 
 
 class NoticeStatus(models.TextChoices):
@@ -106,7 +112,7 @@ class Notice(models.Model):
     status = models.CharField(_("status"), max_length=12, choices=NoticeStatus, default=NoticeStatus.SENDING)
     lane = models.SmallIntegerField(_("lane"), choices=Lane)
     template_version = models.CharField(max_length=16, default="1")
-    # the times it promises: since when, or back at; and back by
+    # the times it promises: since or from when, or back at; and back by
     says_from = models.DateTimeField(null=True, blank=True)
     says_until = models.DateTimeField(null=True, blank=True)
     # the smallest change of an estimate worth telling: within it the old message stays true

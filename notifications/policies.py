@@ -1,10 +1,11 @@
-"""Who may see what was said to whom, and stop it. Pages, API and services ask here and nowhere else."""
+"""Who may see what was said to whom, and stop it; and what an outage wants said. Asked here and nowhere else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from accounts.policies import actor_may
+from outages import kinds
 from standards.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -26,3 +27,9 @@ def require_pause(*, actor: Actor, outage: Outage) -> None:
     """Raises ``Forbidden``."""
     if not actor_may(actor, "notice.pause", outage.branch.pos):
         raise Forbidden()
+
+
+def is_wanted(*, outage: Outage, message: str) -> bool:
+    """Does this outage want customers to be told of ``message``? Announced, moved and cancelled always are."""
+    wanted = kinds.handler_for(outage.kind).tells(outage)
+    return wanted is None or message in wanted

@@ -1,7 +1,7 @@
 """From the log of outages to what must be said: one reader, one transaction, nothing skipped.
 
-``OutageEvent`` is the outbox; nothing else triggers a notice. Only the router writes notices about outages, and it
-writes them in the transaction that moves its cursor, so an event is routed exactly once.
+``OutageEvent`` is the outbox. The router writes notices in the transaction that moves its cursor, so an event is
+routed exactly once. Only the clock's own notices, the reminders, are written elsewhere (``reminders``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 import standards
-from notifications.models import SAYS_OFF, Lane, Notice, NoticeKind, NoticeStatus, Policy
+from notifications import policies
+from notifications.models import ANNOUNCES, SAYS_OFF, Lane, Notice, NoticeKind, NoticeStatus, Policy
 from outages.events import LoggedEvent, reading
 from outages.models import OFF_STATUSES, Interruption, Outage, OutageKind, OutageStatus
 
@@ -28,6 +29,10 @@ KEEPS: Final = timedelta(hours=12)  # over the quiet hours of one night
 LONG_OUTAGE: Final = timedelta(hours=4)  # after that, twice "it is back" is better than never
 
 LANES: Final[Mapping[str, Lane]] = {
+    NoticeKind.ANNOUNCED: Lane.PLANNED,
+    NoticeKind.REMINDER_EARLY: Lane.PLANNED,
+    NoticeKind.REMINDER_LATE: Lane.PLANNED,
+    NoticeKind.MOVED: Lane.PLANNED,
     NoticeKind.NEW: Lane.STARTED,
     NoticeKind.ESTIMATE_SET: Lane.ESTIMATE,
     NoticeKind.ESTIMATE_CHANGED: Lane.ESTIMATE,
@@ -37,9 +42,14 @@ LANES: Final[Mapping[str, Lane]] = {
 }
 
 # what a new notice makes pointless: a later "off" says all that the earlier one said; the end takes back everything;
-# that one part is back does not concern those who are still off
+# that one part is back does not concern those who are still off; an announcement to those who joined late leaves the
+# first one standing
 SUPERSEDES: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(SAYS_OFF, (*SAYS_OFF, NoticeKind.RESTORED, NoticeKind.CANCELLED)),
+    NoticeKind.ANNOUNCED: (),
+    NoticeKind.REMINDER_EARLY: (),
+    NoticeKind.REMINDER_LATE: (NoticeKind.REMINDER_EARLY,),
+    NoticeKind.MOVED: ANNOUNCES,
+    **dict.fromkeys(SAYS_OFF, (*ANNOUNCES, *SAYS_OFF, NoticeKind.RESTORED, NoticeKind.CANCELLED)),
     NoticeKind.PARTLY_RESTORED: (),
     NoticeKind.RESTORED: tuple(NoticeKind),
     NoticeKind.CANCELLED: tuple(NoticeKind),
@@ -76,8 +86,7 @@ class _Route:
 
     @property
     def slack(self) -> timedelta:
-        """The smallest change worth telling, of the rules this outage was opened under."""
-        return standards.pack(self.outage.rule_pack.partition("@")[0]).estimate.smallest_change.delta
+        return smallest_change(self.outage)
 
     @property
     def is_told(self) -> bool:
@@ -87,6 +96,48 @@ class _Route:
     @property
     def is_off(self) -> bool:
         return self.is_told and self.outage.status in OFF_STATUSES
+
+    @property
+    def is_ahead(self) -> bool:
+        """Nothing is announced whose time has come: the start will be told."""
+        begins = self.outage.planned_start
+        is_scheduled = self.is_told and self.outage.status == OutageStatus.SCHEDULED
+        return is_scheduled and begins is not None and begins > timezone.now()
+
+    @property
+    def window(self) -> dict[str, datetime | None]:
+        return {"says_from": self.outage.planned_start, "says_until": self.outage.planned_end}
+
+    def wants(self, message: str) -> bool:
+        return policies.is_wanted(outage=self.outage, message=message)
+
+
+def _on_scheduled(route: _Route) -> list[Notice]:
+    """It will be off: known now, or known to be larger."""
+    return [_write(route, NoticeKind.ANNOUNCED, **route.window)] if route.is_ahead else []
+
+
+def _on_moved(route: _Route) -> list[Notice]:
+    """Whoever was told the old window hears of both in one message, everybody else of the new one alone.
+
+    The fan-out of the second notice leaves out whoever the first one reaches.
+    """
+    if not route.is_ahead:
+        return []
+    announced = Notice.objects.filter(outage=route.outage, kind__in=ANNOUNCES).exists()
+    taken_back = [_write(route, NoticeKind.MOVED, **route.window)] if announced else []
+    return [*taken_back, _write(route, NoticeKind.ANNOUNCED, **route.window)]
+
+
+def _on_start(route: _Route) -> list[Notice]:
+    if route.outage.planned_start is None or route.wants("started"):
+        return _on_off(route)
+    _supersede(route.outage, ANNOUNCES, by=None)
+    return []
+
+
+def _on_extent(route: _Route) -> list[Notice]:
+    return _on_scheduled(route) if route.outage.status == OutageStatus.SCHEDULED else _on_off(route)
 
 
 def _on_off(route: _Route) -> list[Notice]:
@@ -100,7 +151,7 @@ def _on_estimate(route: _Route) -> list[Notice]:
     """The first time given, or one that moved by more than is worth a message since it was last told."""
     if not route.is_off:
         return []
-    last = Notice.objects.filter(outage=route.outage, kind__in=SAYS_OFF).order_by("-pk").first()
+    last = Notice.objects.filter(outage=route.outage, kind__in=(*ANNOUNCES, *SAYS_OFF)).order_by("-pk").first()
     expected, promised = route.expected, last.says_until if last else None
     if expected == promised:
         return []
@@ -114,7 +165,7 @@ def _on_estimate(route: _Route) -> list[Notice]:
 
 
 def _on_part(route: _Route) -> list[Notice]:
-    if not route.is_told or route.outage.status == OutageStatus.CANCELLED:
+    if not route.is_told or route.outage.status == OutageStatus.CANCELLED or not route.wants("restored"):
         return []
     back = Interruption.objects.filter(outage=route.outage, actual__endswith__isnull=False).aggregate(
         at=Max("actual__endswith")
@@ -123,17 +174,19 @@ def _on_part(route: _Route) -> list[Notice]:
 
 
 def _on_restored(route: _Route) -> list[Notice]:
-    if not route.is_told or route.outage.status not in (OutageStatus.RESTORED, OutageStatus.CLOSED):
+    is_back = route.outage.status in (OutageStatus.RESTORED, OutageStatus.CLOSED)
+    if not route.is_told or not is_back or not route.wants("restored"):
         return []
     return [_write(route, NoticeKind.RESTORED, says_from=route.outage.restored_at)]
 
 
 def _on_cancelled(route: _Route) -> list[Notice]:
     """Nothing is written when nothing was announced."""
-    announced = Notice.objects.filter(outage=route.outage, kind__in=SAYS_OFF).exists()
-    if not route.is_told or not announced or route.outage.status != OutageStatus.CANCELLED:
+    said = Notice.objects.filter(outage=route.outage, kind__in=(*ANNOUNCES, *SAYS_OFF)).exists()
+    if not route.is_told or not said or route.outage.status != OutageStatus.CANCELLED:
         return []
-    return [_write(route, NoticeKind.CANCELLED)]
+    # what never began is named by the window that was announced
+    return [_write(route, NoticeKind.CANCELLED, **(route.window if route.outage.started_at is None else {}))]
 
 
 def _on_merged(route: _Route) -> list[Notice]:
@@ -146,8 +199,10 @@ def _on_merged(route: _Route) -> list[Notice]:
 
 
 _ROUTES: Final[Mapping[str, Callable[[_Route], list[Notice]]]] = {
-    "start": _on_off,
-    "change_extent": _on_off,
+    "schedule": _on_scheduled,
+    "reschedule": _on_moved,
+    "start": _on_start,
+    "change_extent": _on_extent,
     "reopen": _on_off,
     "set_etr": _on_estimate,
     "extend": _on_estimate,
@@ -162,8 +217,27 @@ _ROUTES: Final[Mapping[str, Callable[[_Route], list[Notice]]]] = {
 def _write(
     route: _Route, kind: NoticeKind, *, says_from: datetime | None = None, says_until: datetime | None = None
 ) -> Notice:
-    """One notice, which takes the place of those it makes pointless."""
-    outage, now = route.outage, timezone.now()
+    return notice_write(
+        outage=route.outage,
+        kind=kind,
+        author=AUTHOR,
+        event_id=route.event.id,
+        says_from=says_from,
+        says_until=says_until,
+    )
+
+
+def notice_write(
+    *,
+    outage: Outage,
+    kind: NoticeKind,
+    author: str,
+    event_id: int | None = None,
+    says_from: datetime | None = None,
+    says_until: datetime | None = None,
+) -> Notice:
+    """One notice, which takes the place of those it makes pointless. Inside the caller's transaction."""
+    now = timezone.now()
     origin = f"outage:{outage.pk}"
     last = Notice.objects.filter(origin=origin, kind=kind).aggregate(n=Max("generation"))["n"] or 0
     with connection.cursor() as db:
@@ -177,15 +251,20 @@ def _write(
         lane=LANES[kind],
         says_from=says_from,
         says_until=says_until,
-        slack=route.slack,
+        slack=smallest_change(outage),
         policy=_policy(kind, outage, now),
-        expires_at=_expires(kind, says_until, now),
+        expires_at=_expires(kind, says_from, says_until, now),
         day=day,
-        author=AUTHOR,
-        event_id=route.event.id,
+        author=author,
+        event_id=event_id,
     )
     _supersede(outage, SUPERSEDES[kind], by=notice)
     return notice
+
+
+def smallest_change(outage: Outage) -> timedelta:
+    """The smallest change worth telling, of the rules this outage was opened under."""
+    return standards.pack(outage.rule_pack.partition("@")[0]).estimate.smallest_change.delta
 
 
 def _supersede(outage: Outage, kinds: tuple[str, ...], *, by: Notice | None) -> None:
@@ -198,10 +277,14 @@ def _supersede(outage: Outage, kinds: tuple[str, ...], *, by: Notice | None) -> 
     older.update(status=NoticeStatus.SUPERSEDED)
 
 
-def _expires(kind: str, says_until: datetime | None, now: datetime) -> datetime:
-    """A promise is not told after its time; good news may wait for the morning."""
+def _expires(kind: str, says_from: datetime | None, says_until: datetime | None, now: datetime) -> datetime:
+    """A promise is not told after its time; good news may wait for the morning, or as long as somebody may wait."""
+    if kind in ANNOUNCES and says_from is not None:
+        return says_from
     if kind in SAYS_OFF:
         return says_until if says_until is not None and says_until > now else now + KEEPS
+    if kind == NoticeKind.CANCELLED and says_until is not None:
+        return max(says_until, now + KEEPS)
     return now + KEEPS
 
 

@@ -203,7 +203,7 @@ _RENDER: Final = """
 SELECT d.day, d.id, d.channel, n.id, n.kind, n.says_from, n.says_until, n.mandatory, c.language,
        o.kind, o.reference, o.place, o.public_reason_zh, o.public_reason_en, o.next_update_by,
        coalesce(o.etr_set_at, o.updated_at), b.name, b.name_en, b.phone, b.time_zone, p.value, p.opted_out, back.at,
-       now()
+       now(), lower(o.moved_from), upper(o.moved_from)
 FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id)
 JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
 JOIN notifications_notice n ON n.id = d.notice_id
@@ -293,6 +293,8 @@ def _facts(row: Sequence[Any]) -> texts.Facts:
         next_update_by=row[14],
         known_at=row[15],
         restored_at=back or row[5],
+        was_from=row[24],
+        was_until=row[25],
         branch=row[16] if language.startswith("zh") else row[17] or row[16],
         phone=row[18],
     )

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
-from notifications import channels, fanout, policies, router, sending
+from notifications import channels, fanout, policies, reminders, router, sending
 from notifications.models import Channel, Notice, NoticeStatus, Receipt, with_states
 from standards.errors import DomainError, NotFound
 
@@ -44,6 +44,7 @@ def work_once() -> Turn:
     """Route, fan out, sweep and send whatever there is now: one turn of ``manage.py deliver``."""
     turn = Turn()
     turn.events, turn.notices = router.route_events()
+    turn.notices += reminders.reminders_write()
     turn.messages = fanout.fan_out()
     receipts_apply()
     sending.deliveries_reap()

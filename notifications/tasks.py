@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 
-from notifications import fanout, router, sending, services
+from notifications import fanout, reminders, router, sending, services
 from notifications.models import Channel
 
 
@@ -15,6 +15,15 @@ def route(**_later: object) -> dict[str, int]:
     events, notices = router.route_events()
     fan_out.delay_on_commit()
     return {"events": events, "notices": notices}
+
+
+@shared_task(base=DjangoTask, queue="plan", expires=60)
+def remind(**_later: object) -> dict[str, int]:
+    """Say again what was announced, when its time comes near."""
+    written = reminders.reminders_write()
+    if written:
+        fan_out.delay_on_commit()
+    return {"notices": written}
 
 
 @shared_task(base=DjangoTask, queue="plan", expires=30)

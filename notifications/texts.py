@@ -55,6 +55,9 @@ class Facts:
     next_update_by: datetime | None
     known_at: datetime | None
     restored_at: datetime | None
+    # the window that was announced before it moved to ``since`` and ``until``
+    was_from: datetime | None
+    was_until: datetime | None
     branch: str
     phone: str
 
@@ -101,10 +104,30 @@ def _context(facts: Facts, language: str) -> dict[str, str]:
         "sentence": _sentence(facts, language, zone) if facts.kind in SAYS_OFF else "",
         "place": facts.place,
         "restored": spoken_time(said, language, facts.at, zone) if said is not None else "",
+        "window": _window(facts.since, facts.until, facts, language, zone),
+        "was": _window(facts.was_from, facts.was_until, facts, language, zone),
+        "reason": _reason(facts, language),
         "reference": facts.reference,
         "branch": facts.branch,
         "phone": facts.phone,
     }
+
+
+def _window(
+    begins: datetime | None, until: datetime | None, facts: Facts, language: str, zone: ZoneInfo
+) -> str:  # fmt: skip
+    """From when until when, as one says it."""
+    if begins is None or until is None:
+        return ""
+    first, last = (spoken_time(moment, language, facts.at, zone) for moment in (begins, until))
+    return f"{first}到{last}" if language == "zh" else f"{first} until {last}"
+
+
+def _reason(facts: Facts, language: str) -> str:
+    handler = kinds.handler_for(facts.outage_kind)
+    if language == "zh":
+        return facts.reason_zh or handler.reason_zh
+    return facts.reason_en or handler.reason_en
 
 
 def _sentence(facts: Facts, language: str, zone: ZoneInfo) -> str:
@@ -116,8 +139,8 @@ def _sentence(facts: Facts, language: str, zone: ZoneInfo) -> str:
         blocks=True,
         reference=facts.reference,
         place=facts.place,
-        reason_zh=facts.reason_zh or handler.reason_zh,
-        reason_en=facts.reason_en or handler.reason_en,
+        reason_zh=_reason(facts, "zh"),
+        reason_en=_reason(facts, "en"),
         since=facts.since,
         until=facts.until,
         next_update_by=facts.next_update_by,

@@ -26,6 +26,9 @@ class Turn:
 
 TURNS: dict[str, Turn] = {
     "route": Turn("notifications.tasks.route", 5.0, "Every five seconds, turn what happened into notices."),
+    "remind": Turn(
+        "notifications.tasks.remind", 60.0, "Every minute, say again what was announced, when its time comes near."
+    ),
     "fan-out": Turn("notifications.tasks.fan_out", 15.0, "Every quarter of a minute, go on with notices half planned."),
     "deliver": Turn("notifications.tasks.deliver_lane", 5.0, "Every five seconds, send what is owed and due."),
     "reap": Turn("notifications.tasks.reap", 5.0, "Every five seconds, bring on what dead senders left behind."),

@@ -88,7 +88,7 @@ class Row:
     @property
     def is_loud(self) -> bool:
         """Nobody has taken a first-priority fault yet, or what we promised has passed."""
-        return self.is_overdue or (self.priority == 1 and self.facts.unassigned_since is not None)
+        return self.is_overdue or self.facts.late or (self.priority == 1 and self.facts.unassigned_since is not None)
 
     @property
     def tone(self) -> str:
@@ -96,7 +96,8 @@ class Row:
             return "red"
         if self.outage.status == OutageStatus.RESTORED:
             return "green"
-        if self.outage.status == OutageStatus.SUSPECTED or self.facts.unassigned_since is not None:
+        needs_a_look = self.facts.soon or self.facts.unassigned_since is not None
+        if self.outage.status == OutageStatus.SUSPECTED or needs_a_look:
             return "amber"
         return "quiet" if self.outage.kind != OutageKind.FAULT or self.priority == 3 else "ink"
 
@@ -179,11 +180,11 @@ def by_attention(rows: Iterable[Thin], facts: dict[int, BoardFacts], *, now: dat
         own = facts.get(row.id, NOBODY)
         waiting = (now - own.unassigned_since).total_seconds() if own.unassigned_since else -1.0
         return (
-            0 if row.is_under_way else 1 if row.status == OutageStatus.SCHEDULED else 2,
+            0 if row.is_under_way or own.late else 1 if row.status == OutageStatus.SCHEDULED else 2,
             not own.safety,
             not row.critical_out,
             -waiting if row.is_under_way else 0,
-            not row.is_overdue(now),
+            not (row.is_overdue(now) or own.late),
             -row.customers_out,
             -row.id if row.is_under_way else (row.planned_start or row.restored_at or now).timestamp(),
         )

@@ -11,9 +11,12 @@ RANK_NON_PAYMENT: Final = 5
 RANK_SUSPECTED: Final = 6
 RANK_RESTORED: Final = 7
 RANK_UPCOMING: Final = 8
+RANK_CALLED_OFF: Final = 9
 
 RECENTLY_RESTORED: Final = timedelta(hours=12)
 UPCOMING: Final = timedelta(days=7)
+# people ask about an announced outage from so long before it until its end, also when it was moved or called off
+ASKED_ABOUT: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Cause:
     since: datetime | None = None
     until: datetime | None = None  # the raw expectation; may have passed
     begins: datetime | None = None
+    # the window that was announced before it moved to ``begins`` and ``until``
+    was_begins: datetime | None = None
+    was_until: datetime | None = None
     next_update_by: datetime | None = None
     etr_source: str = ""
     etr_confidence: str = ""
@@ -47,3 +53,13 @@ class Cause:
 
     def is_overdue(self, at: datetime) -> bool:
         return self.until is not None and self.until <= at
+
+    def is_due(self, at: datetime) -> bool:
+        """Announced for now, while nobody has confirmed yet that it has begun."""
+        return self.rank == RANK_UPCOMING and self.begins is not None and self.begins <= at
+
+    def has_moved(self, at: datetime) -> bool:
+        """It has moved, and people may still wait for the old window."""
+        if self.was_begins is None or self.was_until is None or self.is_due(at):
+            return False
+        return self.was_begins - ASKED_ABOUT <= at < self.was_until

@@ -37,6 +37,8 @@ class BoardFacts:
     stage: str | Promise = ""  # the kind's own word for where it stands
     reports: int = 0
     unassigned_since: datetime | None = None  # nobody has been sent yet
+    late: bool = False  # something that was announced should have happened by now
+    soon: bool = False  # somebody should look within the hour
 
 
 class KindHandler:
@@ -53,6 +55,8 @@ class KindHandler:
     tone: str  # token of the style sheet
     rank: int  # place in the precedence of causes (domain.md 5.6)
     is_public: bool = True
+    # action -> capabilities that are enough beside the record's own (a planner starts planned work)
+    also_by: Mapping[str, tuple[str, ...]] = {}
     reason_zh: str = ""  # said when the record holds no public reason
     reason_en: str = ""
     steps: tuple[tuple[str, str | Promise], ...] = ()  # of the detail page's stepper
@@ -67,6 +71,10 @@ class KindHandler:
 
     def after(self, outage: Outage, event: OutageEvent, facts: dict[str, Any]) -> None:
         """Follow with the kind's own record."""
+
+    def tells(self, outage: Outage) -> frozenset[str] | None:
+        """Which messages to customers this outage wants, by their kinds; ``None`` for all of them."""
+        return None
 
     def contribute(self, service_points: Sequence[ServicePoint], at: datetime) -> dict[int, Contribution]:
         """Further causes for the verdicts, by service point; at most one statement for all of them."""

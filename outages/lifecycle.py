@@ -48,6 +48,7 @@ TRANSITIONS: Final[Mapping[str, Transition]] = {
     "suspect": _row([NEW], SUSPECTED),
     "schedule": _row([NEW], SCHEDULED, "planned_start", "planned_end"),
     "reschedule": _row([SCHEDULED], SAME, "planned_start", "planned_end", "reason"),
+    "notify": _row([SCHEDULED], SAME, is_public=False),
     "start": _row([NEW, SUSPECTED, SCHEDULED], ACTIVE, "started_at"),
     "extend": _row(_OFF, SAME, "planned_end", "reason"),
     "set_etr": _row([SUSPECTED, *_OFF], SAME, "etr_source"),

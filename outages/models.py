@@ -97,6 +97,8 @@ class Outage(models.Model):
 
     planned_start = models.DateTimeField(_("planned start"), null=True, blank=True)
     planned_end = models.DateTimeField(_("planned end"), null=True, blank=True)
+    # the window that people were told before it moved: they may still be waiting for it
+    moved_from = DateTimeRangeField(_("moved from"), null=True, blank=True)  # type: ignore[misc]
     started_at = models.DateTimeField(_("off since"), null=True, blank=True)
     restored_at = models.DateTimeField(_("restored at"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from accounts.policies import actor_may
@@ -22,17 +23,19 @@ def capability_for(action: str, *, is_closed: bool = False) -> str:
     return _CAPABILITY.get(action, "outage.write")
 
 
-def may(*, actor: Actor, action: str, outage: Outage) -> bool:
-    return actor_may(actor, capability_for(action, is_closed=outage.status == "restored"), outage.branch.pos)
+def may(*, actor: Actor, action: str, outage: Outage, also: Collection[str] = ()) -> bool:
+    """``also`` names capabilities that the outage's kind accepts as well (``KindHandler.also_by``)."""
+    needed = (capability_for(action, is_closed=outage.status == "restored"), *also)
+    return any(actor_may(actor, capability, outage.branch.pos) for capability in needed)
 
 
-def require(*, actor: Actor, action: str, outage: Outage) -> None:
+def require(*, actor: Actor, action: str, outage: Outage, also: Collection[str] = ()) -> None:
     """Raises ``Forbidden``."""
-    if not may(actor=actor, action=action, outage=outage):
+    if not may(actor=actor, action=action, outage=outage, also=also):
         raise Forbidden()
 
 
-def require_open(*, actor: Actor, action: str, branch: Branch) -> None:
+def require_open(*, actor: Actor, action: str, branch: Branch, also: Collection[str] = ()) -> None:
     """May ``actor`` open a record in ``branch``? Raises ``Forbidden``."""
-    if not actor_may(actor, capability_for(action), branch.pos):
+    if not any(actor_may(actor, capability, branch.pos) for capability in (capability_for(action), *also)):
         raise Forbidden()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -88,22 +89,27 @@ def outage_create(
     source_system: str = "",
     source_ref: str = "",
     note: str = "",
+    place_ids: Collection[int] | None = None,
     **facts: Any,
 ) -> Outage:
-    """``outage_open`` inside the caller's transaction (a kind that writes its own record with it)."""
+    """``outage_open`` inside the caller's transaction (a kind that writes its own record with it).
+
+    ``place_ids`` are the elements it takes where that was settled before (a frozen list of a published plan);
+    otherwise the network as it is switched now decides.
+    """
     events.require_transaction()
     rule = lifecycle.rule_for(action=action, status=lifecycle.NEW, facts=facts)
     branch, feeder, place = _whereabouts(element_ids, service_point_ids)
-    policies.require_open(actor=actor, action=action, branch=branch)
+    handler = kinds.handler_for(kind)
+    policies.require_open(actor=actor, action=action, branch=branch, also=handler.also_by.get(action, ()))
     _check_times(facts, started_at=None)
     if source_ref:
         twin = _open_twin(source_system, source_ref)
         if twin is not None:
             return twin
-    handler = kinds.handler_for(kind)
     pack = standards.pack(branch.rule_pack)
     outage = Outage(
-        reference=_next_reference(handler.prefix, branch),
+        reference=references_take(prefix=handler.prefix, branch=branch)[0],
         kind=kind,
         status=rule.target,
         branch=branch,
@@ -128,7 +134,7 @@ def outage_create(
     outage.elements.set(element_ids)
     extent.rows_add(
         outage,
-        element_ids=topology.isolated_by(element_ids),
+        element_ids=topology.isolated_by(element_ids) if place_ids is None else place_ids,
         service_point_ids=service_point_ids,
         off_since=facts["started_at"] if rule.target == OutageStatus.ACTIVE else None,
     )
@@ -167,17 +173,19 @@ def _whereabouts(
     raise NoPlace(field="elements")
 
 
-def _next_reference(prefix: str, branch: Branch) -> str:
+def references_take(*, prefix: str, branch: Branch, count: int = 1) -> list[str]:
+    """The next ``count`` public references of a prefix, in the year of the branch's own clock: F-2026-000123."""
     year = timezone.now().astimezone(ZoneInfo(branch.time_zone)).year
     with connection.cursor() as db:
         db.execute(
             f"""
-            INSERT INTO {OutageNumber._meta.db_table} (prefix, year, number) VALUES (%s, %s, 1)
-            ON CONFLICT (prefix, year) DO UPDATE SET number = outages_outagenumber.number + 1 RETURNING number
+            INSERT INTO {OutageNumber._meta.db_table} (prefix, year, number) VALUES (%(prefix)s, %(year)s, %(count)s)
+            ON CONFLICT (prefix, year) DO UPDATE SET number = outages_outagenumber.number + %(count)s RETURNING number
             """,  # noqa: S608 - a table name of ours
-            [prefix, year],
+            {"prefix": prefix, "year": year, "count": count},
         )
-        return f"{prefix}-{year}-{db.fetchone()[0]:06d}"
+        last = db.fetchone()[0]
+    return [f"{prefix}-{year}-{number:06d}" for number in range(last - count + 1, last + 1)]
 
 
 # --- public verbs -----------------------------------------------------------------------------------
@@ -195,6 +203,18 @@ def outage_reschedule(
     return _verb(
         "reschedule", outage_id, actor, planned_start=planned_start, planned_end=planned_end, reason=reason, **facts
     )
+
+
+def outage_notified(*, outage_id: int, actor: Actor) -> Outage:
+    """Everybody whom a scheduled outage concerns has a message on its way. Said again, it changes nothing.
+
+    It can be said anew once the window has moved or more of the network has joined.
+    """
+    with transaction.atomic(durable=True):
+        outage = _locked(outage_id)
+        if _last_verb(outage, "schedule", "reschedule", "change_extent", "notify") == "notify":
+            return outage
+        return outage_transition(outage_id=outage_id, action="notify", actor=actor)
 
 
 def outage_extend(*, outage_id: int, actor: Actor, planned_end: datetime, reason: str, **facts: Any) -> Outage:
@@ -352,9 +372,9 @@ def outage_transition(
     if action == "restore_part":
         action, facts = _part_or_whole(outage, facts)
     rule = lifecycle.rule_for(action=action, status=outage.status, facts=facts)
-    policies.require(actor=actor, action=action, outage=outage)
-    _check_times(facts, started_at=outage.started_at)
     handler = kinds.handler_for(outage.kind)
+    policies.require(actor=actor, action=action, outage=outage, also=handler.also_by.get(action, ()))
+    _check_times(facts, started_at=outage.started_at)
     handler.may(outage, action, actor, facts)
     before = outage_facts(outage)
     _EFFECTS.get(action, _no_effect)(outage, facts)
@@ -367,7 +387,7 @@ def outage_transition(
     outage.save(
         update_fields=[
             *FACT_FIELDS, "status", "version", "updated_at", "etr_set_at", "etr_changes", "closed_at", "merged_into",
-            "is_void",
+            "is_void", "moved_from",
         ]
     )  # fmt: skip
     counts_refresh(outage)
@@ -406,6 +426,22 @@ def _on_start(outage: Outage, facts: dict[str, Any]) -> None:
 
 def _on_reschedule(outage: Outage, facts: dict[str, Any]) -> None:
     outage.interruptions.update(planned=(facts["planned_start"], facts["planned_end"]))
+    if outage.is_public:
+        outage.moved_from = _window_left(outage, facts)
+
+
+def _window_left(outage: Outage, facts: dict[str, Any]) -> DateTimeTZRange | None:
+    """The window that people may still wait for: the one left now, unless nobody had been told of it yet."""
+    left: DateTimeTZRange | None = outage.moved_from
+    if left is None or _last_verb(outage, "schedule", "reschedule", "notify") == "notify":
+        left = DateTimeTZRange(outage.planned_start, outage.planned_end)
+    is_back = (left.lower, left.upper) == (facts["planned_start"], facts["planned_end"])
+    return None if is_back else left
+
+
+def _last_verb(outage: Outage, *verbs: str) -> str | None:
+    """Which of these was done last."""
+    return outage.events.filter(verb__in=verbs).order_by("-sequence").values_list("verb", flat=True).first()
 
 
 def _on_extend(outage: Outage, facts: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ from django.utils import timezone
 from grid.models import ServicePoint
 from outages import kinds
 from outages.causes import (
+    ASKED_ABOUT,
+    RANK_CALLED_OFF,
     RANK_RESTORED,
     RANK_SAFETY,
     RANK_SUSPECTED,
@@ -38,6 +40,7 @@ class Verdict:
     time_zone: str
     causes: tuple[Cause, ...]  # all that may be shown to this reader, strongest first
     upcoming: tuple[Cause, ...]
+    called_off: tuple[Cause, ...]  # announced for about now, and cancelled
     withheld: bool  # something true is not told before the caller is verified
     quote: datetime | None  # rounded, never past
     residual: Cause | None
@@ -61,8 +64,9 @@ class Verdict:
 
 _CAUSES_SQL = """
 SELECT asked.point, o.id, o.reference, o.kind, o.status, o.place, o.public_reason_zh, o.public_reason_en, o.started_at,
-       o.planned_start, o.planned_end, o.etr, o.etr_source, o.etr_confidence, o.etr_changes, o.etr_set_at,
-       o.next_update_by, o.updated_at, o.customers_affected, b.name, b.name_en, i.off_since, i.off_until, i.is_off
+       o.planned_start, o.planned_end, lower(o.moved_from) AS was_begins, upper(o.moved_from) AS was_until,
+       o.etr, o.etr_source, o.etr_confidence, o.etr_changes, o.etr_set_at, o.next_update_by,
+       o.updated_at, o.customers_affected, b.name, b.name_en, i.off_since, i.off_until, i.is_off
 FROM unnest(%(points)s::bigint[], %(elements)s::bigint[]) AS asked(point, element)
 CROSS JOIN LATERAL (
     SELECT outage_id, max(lower(actual)) AS off_since, max(upper(actual)) AS off_until,
@@ -75,6 +79,8 @@ JOIN outages_outage o ON o.id = i.outage_id
 JOIN grid_branch b ON b.id = o.branch_id
 WHERE o.status IN ('suspected', 'scheduled', 'active', 'partially_restored')
    OR (o.status IN ('restored', 'closed') AND o.restored_at > %(at)s - interval '12 hours')
+   OR (o.status = 'cancelled' AND o.is_public AND NOT o.is_void AND o.merged_into_id IS NULL
+       AND o.planned_start <= %(at)s + %(asked_about)s AND o.planned_end > %(at)s)
 """
 
 
@@ -110,6 +116,7 @@ def _from_record(service_points: Sequence[ServicePoint], at: datetime) -> dict[i
         "points": [point.pk for point in service_points],
         "elements": [point.element_id for point in service_points],
         "at": at,
+        "asked_about": ASKED_ABOUT,
     }
     found: dict[int, list[Cause]] = {point.pk: [] for point in service_points}
     with connection.cursor() as db:
@@ -153,8 +160,13 @@ def _cause(row: dict[str, Any], at: datetime) -> Cause | None:
         return Cause(rank=RANK_RESTORED, blocks=False, since=row["off_since"], until=row["off_until"], **facts)
     if row["status"] == "suspected":
         return Cause(rank=RANK_SUSPECTED, blocks=False, since=None, **facts)
-    if row["status"] == "scheduled" and row["planned_end"] > at and row["planned_start"] - at <= UPCOMING:
-        return Cause(rank=RANK_UPCOMING, blocks=False, begins=row["planned_start"], until=row["planned_end"], **facts)
+    window = {"begins": row["planned_start"], "until": row["planned_end"]}
+    if row["status"] == "cancelled":
+        return Cause(rank=RANK_CALLED_OFF, blocks=False, **window, **facts)
+    if row["status"] == "scheduled" and row["planned_end"] > at:
+        was = {"was_begins": row["was_begins"], "was_until": row["was_until"]}
+        ahead = Cause(rank=RANK_UPCOMING, blocks=False, **window, **was, **facts)
+        return ahead if row["planned_start"] - at <= UPCOMING or ahead.has_moved(at) else None
     return None
 
 
@@ -166,6 +178,7 @@ def judge(
     debt = [cause for cause in causes if cause.kind == "non_payment"]
     told = [cause for cause in causes if verified or cause.kind != "non_payment"]
     upcoming = sorted((c for c in told if c.rank == RANK_UPCOMING), key=lambda c: c.begins or at)
+    called_off = sorted((c for c in told if c.rank == RANK_CALLED_OFF), key=lambda c: c.begins or at)
     current = sorted(
         (c for c in told if c.rank < RANK_UPCOMING),
         key=lambda c: (c.rank, -(c.since or at).timestamp(), c.reference),
@@ -180,13 +193,16 @@ def judge(
     quote = None if withheld else _quote(blocking, at, tz)
     lead = blocking[0] if blocking and current[0].blocks else (current[0] if current else None)
     residual = _residual(blocking, at)
-    words = Words(at=at, tz=tz, quote=quote, withheld=withheld, residual=residual, upcoming=upcoming, causes=current)
+    words = Words(
+        at=at, tz=tz, quote=quote, withheld=withheld, residual=residual, upcoming=upcoming, called_off=called_off
+    )
     return Verdict(
         service_point_id=service_point.pk,
         at=at,
         time_zone=service_point.branch.time_zone,
         causes=tuple(current),
         upcoming=tuple(upcoming),
+        called_off=tuple(called_off),
         withheld=withheld,
         quote=quote,
         residual=residual,

@@ -23,6 +23,7 @@ VERBS: Final[dict[str, str | Promise]] = {
     "suspect": gettext_lazy("Suspected"),
     "schedule": gettext_lazy("Scheduled"),
     "reschedule": gettext_lazy("Moved"),
+    "notify": gettext_lazy("Announced to customers"),
     "start": gettext_lazy("Off"),
     "extend": gettext_lazy("Extended"),
     "set_etr": gettext_lazy("Estimate given"),
@@ -41,6 +42,7 @@ _LOOKS: Final[dict[str, tuple[str, str]]] = {
     # verb: (shape, tone)
     "suspect": ("p2", "amber"), "start": ("bolt", "ink"), "reopen": ("bolt", "ink"),
     "schedule": ("planned", "quiet"), "reschedule": ("planned", "quiet"), "extend": ("planned", "quiet"),
+    "notify": ("planned", "quiet"),
     "set_etr": ("planned", "blue"), "restore_part": ("restored", "blue"), "restore": ("restored", "green"),
     "close": ("closed", "quiet"), "cancel": ("cancelled", "quiet"), "void": ("cancelled", "quiet"),
     "merge": ("p2", "quiet"), "note": ("person", "ink"),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from outages.causes import RANK_RESTORED, RANK_SAFETY, RANK_SUSPECTED, Cause
+from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SAFETY, RANK_SUSPECTED, Cause
 
 WARN_OF: Final = timedelta(hours=24)
 # a promised update this late means that we do not know: the sentence says so instead of repeating itself
@@ -81,16 +81,46 @@ class Words:
     withheld: bool
     residual: Cause | None
     upcoming: list[Cause]
-    causes: list[Cause]
+    called_off: list[Cause]
 
     def _t(self, moment: datetime, language: str) -> str:
         return spoken_time(moment, language, self.at, self.tz)
 
     def zh(self, lead: Cause | None) -> str:
-        return "".join(part for part in (self._zh_lead(lead), self._zh_rest(lead), self._zh_upcoming()) if part)
+        asked, ahead = self._asked(lead), self._ahead(lead)
+        first = self._zh_announced(asked, lead) if asked else ""
+        last = f"另外提醒您：{self._zh_announced(ahead, lead)}" if ahead else ""
+        return "".join((first, self._zh_lead(lead), self._zh_rest(lead), last))
 
     def en(self, lead: Cause | None) -> str:
-        return " ".join(part for part in (self._en_lead(lead), self._en_rest(lead), self._en_upcoming()) if part)
+        asked, ahead = self._asked(lead), self._ahead(lead)
+        first = self._en_announced(asked, lead) if asked else ""
+        last = f"Please note: {self._en_announced(ahead, lead)}" if ahead else ""
+        parts = (f"{first[:1].upper()}{first[1:]}", self._en_lead(lead), self._en_rest(lead), last)
+        return " ".join(part for part in parts if part)
+
+    def _asked(self, lead: Cause | None) -> Cause | None:
+        """While nothing is known to be off, the announcement that the caller most likely asks about comes first."""
+        return None if lead is not None else self._changed
+
+    def _ahead(self, lead: Cause | None) -> Cause | None:
+        """What is warned of in the end; without a warning there is room for what became of an announcement."""
+        said = self._asked(lead)
+        soon = [c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF and c is not said]
+        if soon or lead is None or lead.rank == RANK_SAFETY:
+            return next(iter(soon), None)
+        return self._changed
+
+    @property
+    def _changed(self) -> Cause | None:
+        """An announcement for about now that needs a word: due and not confirmed, moved, or called off."""
+        due = [cause for cause in self.upcoming if cause.is_due(self.at)]
+        moved = [cause for cause in self.upcoming if cause.has_moved(self.at)]
+        return next(iter((*due, *moved, *self.called_off)), None)
+
+    def _says_nothing_is_known(self, lead: Cause | None) -> bool:
+        """Unless something is announced for right now."""
+        return lead is None and not self.withheld and not (self._changed and self._changed.is_due(self.at))
 
     # Chinese
 
@@ -98,6 +128,8 @@ class Words:
         if lead is None:
             if self.withheld:
                 return "您这里的供电情况需要由客服人员与您核实后说明。"
+            if not self._says_nothing_is_known(lead):
+                return "如果您这里到时还没有恢复供电，请再联系我们。"
             return "目前没有影响您这里的停电记录。请先看一下家里的总开关；如果还是没电，我马上为您登记报修。"
         if lead.rank == RANK_SAFETY:
             return "请马上远离断落或冒火的电线和设备，不要触碰任何东西，也不要让别人靠近；我们已通知抢修人员赶往现场。"
@@ -144,11 +176,22 @@ class Words:
             return f"{self._t(up_to(cause.next_update_by, NEWS_STEP, self.tz), 'zh')}前会有新消息。"
         return "一有消息我们会马上告诉您。"
 
-    def _zh_upcoming(self) -> str:
-        soon = next((c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF), None)
-        if soon is None or soon.begins is None or soon.until is None:
-            return ""
-        return f"另外提醒您：{self._t(soon.begins, 'zh')}到{self._t(soon.until, 'zh')}将因{soon.reason_zh}停电。"
+    def _zh_announced(self, cause: Cause, lead: Cause | None) -> str:
+        """What was announced, and what became of it."""
+        if cause.has_moved(self.at):
+            was = self._zh_window(cause.was_begins, cause.was_until)
+            now = self._zh_window(cause.begins, cause.until)
+            return f"原先通知的{was}因{cause.reason_zh}停电，已改为{now}。"
+        window = self._zh_window(cause.begins, cause.until)
+        if cause.rank == RANK_CALLED_OFF:
+            stays = "，您这里照常供电" if self._says_nothing_is_known(lead) else ""
+            return f"原先通知的{window}因{cause.reason_zh}停电已经取消{stays}。"
+        if cause.is_due(self.at):
+            return f"按计划，{window}因{cause.reason_zh}停电，可能刚刚开始，也可能随时开始。"
+        return f"{window}将因{cause.reason_zh}停电。"
+
+    def _zh_window(self, begins: datetime | None, until: datetime | None) -> str:
+        return f"{self._t(begins or self.at, 'zh')}到{self._t(until or self.at, 'zh')}"
 
     # English
 
@@ -156,6 +199,8 @@ class Words:
         if lead is None:
             if self.withheld:
                 return "An agent needs to check the supply at your premises with you."
+            if not self._says_nothing_is_known(lead):
+                return "If your power is not back by then, please call us again."
             return (
                 "We know of no outage at your premises. Please look at your main switch first;"
                 " if there is still no power, I will report it right away."
@@ -218,14 +263,24 @@ class Words:
             return f"there will be news by {self._t(up_to(cause.next_update_by, NEWS_STEP, self.tz), 'en')}."
         return "we will tell you as soon as there is news."
 
-    def _en_upcoming(self) -> str:
-        soon = next((c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF), None)
-        if soon is None or soon.begins is None or soon.until is None:
-            return ""
-        return (
-            f"Please note: from {self._t(soon.begins, 'en')} until {self._t(soon.until, 'en')} the power"
-            f" will be off because of {soon.reason_en}."
-        )
+    def _en_announced(self, cause: Cause, lead: Cause | None) -> str:
+        if cause.has_moved(self.at):
+            was = self._en_window(cause.was_begins, cause.was_until)
+            now = self._en_window(cause.begins, cause.until)
+            return f"the outage announced for {was} because of {cause.reason_en} has been moved to {now}."
+        window = self._en_window(cause.begins, cause.until)
+        if cause.rank == RANK_CALLED_OFF:
+            stays = "; your power stays on" if self._says_nothing_is_known(lead) else ""
+            return f"the outage announced for {window} because of {cause.reason_en} has been cancelled{stays}."
+        if cause.is_due(self.at):
+            return (
+                f"from {window} the power is to be off because of {cause.reason_en};"
+                " this may just have begun, or may begin at any moment."
+            )
+        return f"from {window} the power will be off because of {cause.reason_en}."
+
+    def _en_window(self, begins: datetime | None, until: datetime | None) -> str:
+        return f"{self._t(begins or self.at, 'en')} until {self._t(until or self.at, 'en')}"
 
     def _is_stale(self, cause: Cause) -> bool:
         promised = cause.next_update_by or cause.until

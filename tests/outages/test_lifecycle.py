@@ -22,6 +22,7 @@ ALLOWED = {
     ("suspected", "void"): "cancelled",
     ("suspected", "merge"): "cancelled",
     ("scheduled", "reschedule"): "scheduled",
+    ("scheduled", "notify"): "scheduled",
     ("scheduled", "start"): "active",
     ("scheduled", "change_extent"): "scheduled",
     ("scheduled", "cancel"): "cancelled",
