@@ -24,9 +24,12 @@ AGENT: Final = frozenset({"agent"})
 DISPATCHER: Final = frozenset({"dispatcher"})
 AUDITOR: Final = frozenset({"auditor"})
 ADMINISTRATOR: Final = frozenset({"administrator"})
+PLANNER: Final = frozenset({"planner"})
+DECIDERS: Final = frozenset({"branch_lead", "approver"})
 REPORTERS: Final = AGENT | DISPATCHER
 SEE_USERS: Final = AUDITOR | ADMINISTRATOR
 READ_EVERYWHERE: Final = AGENT | AUDITOR | ADMINISTRATOR
+SEE_PLANS: Final = PLANNER | DECIDERS | DISPATCHER | AUDITOR
 SEE_CUSTOMERS: Final = ANY_ROLE - ADMINISTRATOR
 
 
@@ -78,6 +81,29 @@ ROUTES: Final[dict[str, Rule]] = {
         args="assignment", data={"version": "1", "state": "en_route"}, own="dispatcher"
     ),
     "faults/<str:reference>/<slug:name>/": Rule(args="step", data={"version": "1"}, own="dispatcher"),
+    # --- planning: everybody reads what is published, plans are for whoever plans
+    "planned/": Rule(ANY_ROLE),
+    "planned/week/": Rule(ANY_ROLE),
+    "planned/list/": Rule(ANY_ROLE),
+    "planned/feeders/": Rule(ANY_ROLE),
+    "planned/list.csv": Rule(ANY_ROLE),
+    "planned/calendar.ics": Rule(ANY_ROLE),
+    "planned/days/": Rule(ANY_ROLE, DECIDERS),
+    "planned/days/<int:pk>/delete/": Rule(args="day", own="BRANCH_LEAD"),
+    "planned/plans/": Rule(SEE_PLANS),
+    "planned/plans/open/": Rule(post=PLANNER),
+    "planned/plans/<int:pk>/": Rule(AUDITOR, args="plan", own="planner"),
+    "planned/plans/<int:pk>/steps/<slug:step>/": Rule(args="plan_step", data={"version": "1"}, own="planner"),
+    "planned/works/new/": Rule(PLANNER, PLANNER),
+    "planned/works/place/": Rule(PLANNER),
+    "planned/works/panel/": Rule(post=PLANNER),
+    "planned/works/sketch/": Rule(),  # one's own unsaved typing, which nobody who walks has
+    "planned/works/<str:reference>/": Rule(AUDITOR, args="work", own="planner"),
+    "planned/works/<str:reference>/edit/": Rule(args="work", own="planner"),
+    "planned/works/<str:reference>/answer/": Rule(args="work", data={"code": "x", "reason": "y"}, own="PLANNER"),
+    "planned/works/<str:reference>/risk-sheets/": Rule(AUDITOR, args="work", own="planner"),
+    "planned/works/<str:reference>/steps/<slug:step>/": Rule(args="work_step", data={"version": "1"}, own="planner"),
+    "planned/windows/<str:reference>/<slug:step>/": Rule(args="window", data={"version": "1"}, own="planner"),
     # --- the console
     "console/": Rule(SEE_CUSTOMERS),
     "console/search/": Rule(post=SEE_CUSTOMERS, data={"q": "$east_address"}),

@@ -31,10 +31,12 @@ from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
 from outages.models import Outage
+from outages.planned.models import WorkDay
 from outages.services import outage_open
 from tests.architecture.routes import PEOPLE, READ_EVERYWHERE, ROLES, ROUTES, Rule
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
+from tests.planned.world import plan_of, published_alone, work_in
 
 REFUSED = (401, 403, 404, 405)
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -70,6 +72,7 @@ class World:
     outages: dict[str, Outage]
     args: dict[str, list[dict[str, Any]]]
     values: dict[str, Any]
+    drafts: tuple[str, ...] = ()  # numbers of works that nobody outside planning has heard of
 
     def urls(self, route: str, rule: Rule) -> list[str]:
         return [filled(route, args) for args in (self.args[rule.args] if rule.args else [{}])]
@@ -82,7 +85,7 @@ class World:
         found = [] if who == "auditor" else [self.outages["non_payment"].reference, *EAST_PREMISES]
         if who not in READ_EVERYWHERE:
             found += [outage.reference for outage in self.outages.values()]
-        return found
+        return found if who == "auditor" else [*found, *self.drafts]
 
 
 def filled(route: str, args: dict[str, Any]) -> str:
@@ -116,6 +119,7 @@ def world(db: None) -> World:
     call = call_start(actor=mei, service_point_id=point.pk)
     earlier = call_start(actor=mei, service_point_id=point.pk)
     call_log(actor=mei, key=earlier.key, reason="no_supply", note="what the caller said")
+    planning = _planning(city)
     token, _key = accounts.client_token("outage:read", branch=city.east, username="client-east")
     agent = User.objects.get(username="mei")
     fault = {"reference": outages["fault"].reference}
@@ -137,8 +141,42 @@ def world(db: None) -> World:
             "token": [{"pk": token.pk}],
             "key": [{"key": "0-0", "uidb36": "1"}],
             "account": [{"account": "nobody"}],
+            **planning.args,
         },
+        drafts=planning.drafts,
         values={"$east_point": point.pk, "$east_place": f"e{city.id('T11')}", "$east_address": "东风路12号"},
+    )
+
+
+@dataclass
+class Planning:
+    args: dict[str, list[dict[str, Any]]]
+    drafts: tuple[str, ...]
+
+
+def _planning(city: SmallCity) -> Planning:
+    """A plan of the east with a draft in it, a published window, and a day of its work calendar."""
+    pia, lena = (
+        accounts.actor_of(accounts.user_with(role, city.east, username=name))
+        for role, name in (("planner", "pia"), ("branch_lead", "lena"))
+    )
+    otto = accounts.actor_of(accounts.user_with("approver", city.east, username="otto"))
+    period = plan_of(city, pia)
+    draft = work_in(city, pia, "L12", period=period)
+    window = published_alone(city, pia, lena, otto, "T11")
+    day = WorkDay.objects.create(day=timezone.localdate(), kind="exam", name="期末考试", branch=city.east)
+    assert window.outage is not None
+    work, plan = {"reference": draft.reference}, {"pk": period.pk}
+    return Planning(
+        args={
+            "plan": [plan],
+            "plan_step": [{**plan, "step": step} for step in ("submit", "capacity")],
+            "work": [work],
+            "work_step": [{**work, "step": "delete"}],
+            "window": [{"reference": window.outage.reference, "step": step} for step in ("start", "move", "cancel")],
+            "day": [{"pk": day.pk}],
+        },
+        drafts=(draft.reference,),
     )
 
 
@@ -333,7 +371,8 @@ def test_missing_and_foreign_are_the_same_answer(world: World) -> None:
 
 def plain(body: str, reference: str) -> str:
     """Without what differs from one answer to the next anyway: the protection of forms, and the question itself."""
-    body = re.sub(r'(csrfmiddlewaretoken" value|X-CSRFToken": ?|nonce)="?[^"]+"?', "", body)
+    body = re.sub(r'(csrfmiddlewaretoken" value|X-CSRFToken": ?|nonce|data-now|datetime)="?[^"]+"?', "", body)
+    body = re.sub(r">\d\d:\d\d:\d\d<", "><", body)  # the page's clock
     return re.sub(r'"[A-Za-z0-9]{64}"', "", body).replace(reference, "REFERENCE")
 
 

@@ -118,7 +118,9 @@ def test_whoever_is_off_for_another_reason_hears_that_first_and_then_of_the_move
 
     assert verdict.state == "off"
     assert verdict.sentence_zh.startswith("竹山路一带今天下午1点起，因线路故障停电。预计今天下午3点前恢复供电。")
-    assert verdict.sentence_zh.endswith("另外提醒您：原先通知的今天上午9点到今天下午5点因线路检修停电，已改为11月30日上午9点到11月30日下午5点。")
+    assert verdict.sentence_zh.endswith(
+        "另外提醒您：原先通知的今天上午9点到今天下午5点因线路检修停电，已改为11月30日上午9点到11月30日下午5点。"
+    )
     assert "Please note: the outage announced for nine o'clock this morning" in verdict.sentence_en
 
 
