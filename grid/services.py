@@ -11,6 +11,7 @@ import psycopg2
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -69,7 +70,7 @@ def import_run(*, grid_import: GridImport, paths: Sequence[Path], apply: bool) -
     grid_import.errors, grid_import.warnings = [], []
     grid_import.save(update_fields=["status", "errors", "warnings"])
     try:
-        with _progress_of(grid_import) as progress, transaction.atomic():
+        with progress_told(grid_import) as progress, transaction.atomic():
             return _import_in_transaction(grid_import, paths, apply=apply, progress=progress)
     except ImportRefused as refused:
         _finish(grid_import, GridImport.Status.FAILED, errors=refused.problems)
@@ -119,7 +120,7 @@ def grid_generate(*, service_points: int, seed: int, prefix: str, by: str) -> Ch
     grid_import = import_create(
         file_names=[f"{service_points} / {seed}"], source_format="made", by=by, source=f"generated:{prefix}"
     )
-    with _progress_of(grid_import) as progress, transaction.atomic():
+    with progress_told(grid_import) as progress, transaction.atomic():
         bulk_session()
         revision_raise()
         staging = Staging(source=grid_import.source, progress=progress)
@@ -226,8 +227,11 @@ def _finish(
 
 
 @contextmanager
-def _progress_of(grid_import: GridImport) -> Iterator[Progress]:
-    """Progress is told on a connection of its own: the import's transaction shows nothing before its end."""
+def progress_told(record: Model) -> Iterator[Progress]:
+    """Progress is told on a connection of its own: the work's transaction shows nothing before its end.
+
+    ``record`` has the columns ``progress`` (percent) and ``stage``; the transaction may not lock its row meanwhile.
+    """
     side = psycopg2.connect(**{k: v for k, v in connection.get_connection_params().items() if k != "cursor_factory"})
     side.autocommit = True
     last = [-1]
@@ -238,8 +242,8 @@ def _progress_of(grid_import: GridImport) -> Iterator[Progress]:
         last[0] = percent
         with side.cursor() as db:
             db.execute(
-                f"UPDATE {GridImport._meta.db_table} SET progress = %s, stage = %s WHERE id = %s",  # noqa: S608
-                [percent, stage, grid_import.pk],
+                f"UPDATE {record._meta.db_table} SET progress = %s, stage = %s WHERE id = %s",  # noqa: S608
+                [percent, stage, record.pk],
             )
 
     try:

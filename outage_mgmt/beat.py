@@ -35,6 +35,9 @@ TURNS: dict[str, Turn] = {
     "ask-if-late": Turn(
         "outages.planned.tasks.ask_if_late", 60.0, "Every minute, ask whether works that should end soon will."
     ),
+    "plan-sheets": Turn(
+        "outages.planned.tasks.sheets_sweep", 60.0, "Every minute, go on with workbooks whose task was lost or killed."
+    ),
     "plan-periods": Turn(
         "outages.planned.tasks.periods_turn",
         crontab(hour="0", minute="25"),

@@ -20,7 +20,17 @@ from outages import impact
 from outages.models import OPEN_STATUSES, Outage, OutageKind
 from outages.planned.findings import Subject
 from outages.planned.lifecycle import UNDECIDED
-from outages.planned.models import PlannedWork, PlanPeriod, WindowState, WorkDay, WorkPlace, WorkSketch, WorkWindow
+from outages.planned.models import (
+    PlannedWork,
+    PlanPeriod,
+    PlanSheet,
+    SheetState,
+    WindowState,
+    WorkDay,
+    WorkPlace,
+    WorkSketch,
+    WorkWindow,
+)
 from outages.selectors import outage_by_reference
 from standards.errors import NotFound
 
@@ -199,7 +209,7 @@ def subjects_of(works: Sequence[PlannedWork]) -> list[Subject]:
         places[work_id].append(element_id)
     children: dict[int, set[int]] = {pk: set() for pk in ids}
     for child_id, joint_id in PlannedWork.objects.filter(joint__in=ids).values_list("pk", "joint"):
-        children[joint_id].add(child_id)
+        children[joint_id or 0].add(child_id)
     return [
         Subject(
             number=number,
@@ -269,3 +279,31 @@ def windows_due(actor: Actor, *, now: datetime, until: datetime) -> QuerySet[Wor
 def is_decided(work: PlannedWork) -> bool:
     """Has an outage, or ended without one."""
     return work.state not in UNDECIDED
+
+
+# --- spreadsheets -----------------------------------------------------------------------------------
+
+
+def sheets_visible_to(actor: Actor) -> QuerySet[PlanSheet]:
+    """The uploaded files of the branches for which this actor plans, the newest first."""
+    if not sees_plans(actor):
+        return PlanSheet.objects.none()
+    sheets = visible_to(actor, PlanSheet.objects.all()).exclude(state=SheetState.DISCARDED)
+    return sheets.select_related("branch", "period").order_by("-pk")
+
+
+def sheet_by_id(*, actor: Actor, sheet_id: int) -> PlanSheet:
+    """One file; a foreign one and a missing one are the same ``NotFound``."""
+    if not sees_plans(actor):
+        raise NotFound(field="sheet")
+    sheets = visible_to(actor, PlanSheet.objects.all()).select_related("branch", "period__branch")
+    sheet = sheets.filter(pk=sheet_id).first()
+    if sheet is None:
+        raise NotFound(field="sheet")
+    return sheet
+
+
+def feeders_to_plan(actor: Actor) -> list[tuple[str, str]]:
+    """(code, name) of the feeders in the branches for which this actor plans."""
+    feeders = visible_to(actor, GridElement.objects.filter(kind=ElementKind.FEEDER), "plan.submit")
+    return list(feeders.order_by("code").values_list("code", "name")[:2000])

@@ -7,6 +7,7 @@ from celery.contrib.django.task import DjangoTask
 
 from accounts.actor import Actor
 from outages.planned import services
+from outages.planned.services import sheets
 
 CLOCK = Actor.system("clock")
 
@@ -24,3 +25,25 @@ def periods_turn(**_later: object) -> dict[str, int]:
         "opened": services.periods_open_ahead(actor=CLOCK),
         "closed": services.periods_close_ended(actor=CLOCK),
     }
+
+
+@shared_task(base=DjangoTask, queue="import", time_limit=900, soft_time_limit=870)
+def sheet_read(sheet_id: int, **_later: object) -> dict[str, int]:
+    """Read and check an uploaded workbook."""
+    return sheets.sheet_read(sheet_id=sheet_id)
+
+
+@shared_task(base=DjangoTask, queue="import", time_limit=900, soft_time_limit=870)
+def sheet_import(sheet_id: int, **_later: object) -> dict[str, int]:
+    """Write the right rows of a workbook into the plan."""
+    return sheets.sheet_import(sheet_id=sheet_id)
+
+
+@shared_task(base=DjangoTask, queue="import", expires=60)
+def sheets_sweep(**_later: object) -> dict[str, int]:
+    """Go on with workbooks whose task was lost or killed."""
+    left = sheets.sheets_left_behind()
+    for sheet_id, state in left:
+        task = sheet_import if state == "importing" else sheet_read
+        task.delay_on_commit(sheet_id)
+    return {"sheets": len(left)}

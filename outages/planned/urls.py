@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from outages.planned.views import calendar, days, entry, periods, windows, works
+from outages.planned.views import calendar, days, entry, periods, sheets, windows, works
 
 app_name = "planned"
 
@@ -33,4 +33,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("works/<str:reference>/risk-sheets/", works.risk_sheets, name="risk-sheets"),
     path("works/<str:reference>/steps/<slug:step>/", works.step, name="work-step"),
     path("windows/<str:reference>/<slug:step>/", windows.step, name="window-step"),
+    # the branch's own spreadsheet
+    path("sheets/", sheets.uploads, name="sheets"),
+    path("sheets/template.xlsx", sheets.template, name="sheet-template"),
+    path("sheets/<int:pk>/", sheets.sheet, name="sheet"),
+    path("sheets/<int:pk>/mapping/", sheets.mapping, name="sheet-mapping"),
+    path("sheets/<int:pk>/rows/<int:number>/", sheets.row, name="sheet-row"),
+    path("sheets/<int:pk>/replace/", sheets.replace, name="sheet-replace"),
+    path("sheets/<int:pk>/import/", sheets.import_rows, name="sheet-import"),
+    path("sheets/<int:pk>/workbook/", sheets.workbook, name="sheet-workbook"),
+    path("sheets/<int:pk>/discard/", sheets.discard, name="sheet-discard"),
 ]

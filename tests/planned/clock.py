@@ -29,11 +29,11 @@ def time_passes(span: timedelta) -> None:
         tables: dict[str, list[str]] = {}
         for table, column, kind in db.fetchall():
             moved = (
-                f"{column} = {column} - %(span)s"
+                f"{column} = {column} - %(span)s::interval"
                 if kind == "timestamptz"
                 else f"{column} = CASE WHEN {column} IS NOT NULL"
-                f" THEN tstzrange(lower({column}) - %(span)s, upper({column}) - %(span)s) END"
+                f" THEN tstzrange(lower({column}) - %(span)s::interval, upper({column}) - %(span)s::interval) END"
             )
             tables.setdefault(table, []).append(moved)
         for table, moves in tables.items():
-            db.execute(f"UPDATE {table} SET {', '.join(moves)}", {"span": span})
+            db.execute(f"UPDATE {table} SET {', '.join(moves)}", {"span": f"{span.total_seconds()} seconds"})

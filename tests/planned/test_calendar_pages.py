@@ -52,7 +52,7 @@ def month_of(days: float) -> str:
 def cell(page: str, day: datetime) -> str:
     """The month's cell of a day; of two (a day of the month before) the one that is inside."""
     found = re.findall(r"<td><div class=\"day([^\"]*)\">(.*?)</div></td>", page, re.S)
-    return next(body for _classes, body in found if f'aria-label="{day:%Y-%m-%d}"' in body)
+    return str(next(body for _classes, body in found if f'aria-label="{day:%Y-%m-%d}"' in body))
 
 
 def references(page: str) -> list[str]:
@@ -370,4 +370,3 @@ def test_statements_do_not_grow_with_windows(
         work_in(city, pia, "T12" if hour % 2 else "L11", windows=[window(20, hour, 2)])
 
     assert (few, statements()) == (expected, expected)
-

@@ -281,7 +281,8 @@ def test_the_element_of_an_outage_counts_without_its_places(city: SmallCity) -> 
     "facts", [{"kind": "non_payment", "is_public": False}, {"level": "service"}, {"status": "suspected"}]
 )
 def test_debts_single_customers_and_suspicions_are_no_conflict(city: SmallCity, facts: dict[str, Any]) -> None:
-    outage_of(city, "T11", **({"status": "active", "etr": on(30)[0]} | facts))
+    known: dict[str, Any] = {"status": "active", "etr": on(30)[0], **facts}
+    outage_of(city, "T11", **known)
 
     assert found(subject(city, "T11"), "overlap") is None
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from outages import board
 from outages.extent import BadTime
+from outages.kinds import BoardFacts
 from outages.lifecycle import IllegalTransition
 from outages.models import Interruption, Outage, OutageStatus
 from outages.planned import services
@@ -44,7 +45,7 @@ def begin(
     """The window's time has come: it is brought to now, and the switch was opened."""
     now = timezone.now()
     start = now - timedelta(minutes=minutes_ago)
-    Outage.objects.filter(pk=published.outage_id).update(planned_start=start, planned_end=now + left)
+    Outage.objects.filter(work_window=published).update(planned_start=start, planned_end=now + left)
     WorkWindow.objects.filter(pk=published.pk).update(
         starts_at=start, ends_at=now + left, announced_start=start, announced_end=now + left
     )
@@ -275,19 +276,19 @@ def test_nobody_is_asked_early(published: WorkWindow, pia: Actor) -> None:
     assert services.windows_ask_if_late(actor=CLOCK) == 0
 
 
-def facts_on_board(published: WorkWindow) -> board.BoardFacts:
-    outages = Outage.objects.filter(pk=published.outage_id)
+def facts_on_board(published: WorkWindow) -> BoardFacts:
+    outages = Outage.objects.filter(work_window=published)
     return board.facts_of(board.thin(outages))[published.outage_id or 0]
 
 
 def test_the_board_says_what_is_due_and_what_is_late(published: WorkWindow, pia: Actor) -> None:
     now = timezone.now()
-    Outage.objects.filter(pk=published.outage_id).update(
+    Outage.objects.filter(work_window=published).update(
         planned_start=now + timedelta(minutes=20, seconds=30), planned_end=now + timedelta(hours=4)
     )
     assert (str(facts_on_board(published).stage), facts_on_board(published).soon) == ("off in 20 min", True)
 
-    Outage.objects.filter(pk=published.outage_id).update(planned_start=now - timedelta(minutes=12, seconds=1))
+    Outage.objects.filter(work_window=published).update(planned_start=now - timedelta(minutes=12, seconds=1))
     assert (str(facts_on_board(published).stage), facts_on_board(published).late) == (
         "should be off since 12 min", True,
     )  # fmt: skip
@@ -297,13 +298,13 @@ def test_the_board_says_what_is_due_and_what_is_late(published: WorkWindow, pia:
     services.window_on_time(window_id=published.pk, actor=pia)
     assert (str(facts_on_board(published).stage), facts_on_board(published).soon) == ("will be on time", False)
 
-    Outage.objects.filter(pk=published.outage_id).update(planned_end=now - timedelta(minutes=7, seconds=1))
+    Outage.objects.filter(work_window=published).update(planned_end=now - timedelta(minutes=7, seconds=1))
     assert facts_on_board(published).late
 
 
 def test_nothing_starts_or_ends_by_itself(published: WorkWindow) -> None:
     past = timezone.now() - timedelta(hours=9)
-    Outage.objects.filter(pk=published.outage_id).update(planned_start=past, planned_end=past + timedelta(hours=2))
+    Outage.objects.filter(work_window=published).update(planned_start=past, planned_end=past + timedelta(hours=2))
 
     services.windows_ask_if_late(actor=CLOCK)
     services.periods_close_ended(actor=CLOCK)

@@ -109,7 +109,8 @@ def test_from_the_branch_to_the_public(plan: PlanPeriod, pia: Actor, lena: Actor
         assert (planned.announced_start, planned.announced_end) == (planned.starts_at, planned.ends_at)
         assert outage.customers_affected == work.customers
         row = Interruption.objects.get(outage=outage)
-        assert (row.planned.lower, row.planned.upper, row.actual) == (planned.starts_at, planned.ends_at, None)
+        assert (row.planned.lower, row.planned.upper) == (planned.starts_at, planned.ends_at)
+        assert row.actual is None
 
 
 def test_an_empty_plan_cannot_be_handed_in(city: SmallCity, pia: Actor) -> None:

@@ -56,7 +56,7 @@ def running(due: WorkWindow, pia: Actor, now: datetime) -> WorkWindow:
 
 
 def outage_of(window: WorkWindow) -> Outage:
-    return Outage.objects.get(pk=window.outage_id)
+    return Outage.objects.get(work_window=window)
 
 
 def minute(moment: datetime) -> str:

@@ -23,7 +23,7 @@ from tests.planned.world import CONSIDERED, ahead, answered, everything_planned,
 NEW = "/planned/works/new/"
 PANEL_QUERIES = 21
 PAGE_QUERIES = 23
-LATE = {"work_class": "temporary", "temporary_reason": "缺陷"}
+LATE: dict[str, Any] = {"work_class": "temporary", "temporary_reason": "缺陷"}
 
 
 def client_of(user: User) -> Client:
@@ -103,7 +103,7 @@ def test_public_words_nobody_changed_follow_the_type_of_work(browser: Client, ci
 
 
 def test_a_work_is_entered_into_a_plan(browser: Client, city: SmallCity, plan: PlanPeriod) -> None:
-    page = text_of(browser.get(NEW, {"plan": plan.pk, "element": "L11", "start": "2030-01-07"}))
+    page = text_of(browser.get(NEW, {"plan": f"{plan.pk}", "element": "L11", "start": "2030-01-07"}))
     assert f'<option value="{plan.pk}" selected>' in page
     assert f'name="element" value="{city.id("L11")}"' in page
     assert 'value="2030-01-07T08:00"' in page
@@ -441,7 +441,7 @@ def test_the_page_shows_how_it_went(browser: Client, city: SmallCity, pia: Actor
     work = gone_through(city, pia, lena, otto)
     begun = timezone.now() - timedelta(hours=2)
     line = WorkWindow.objects.get(work=work)
-    Outage.objects.filter(pk=line.outage_id).update(planned_start=begun, planned_end=begun + timedelta(hours=1))
+    Outage.objects.filter(work_window=line).update(planned_start=begun, planned_end=begun + timedelta(hours=1))
     services.window_start(window_id=line.pk, actor=pia, started_at=begun + timedelta(minutes=5))
     services.window_restore_part(
         window_id=line.pk, actor=pia, at=begun + timedelta(minutes=50), element_ids=city.ids("T11")

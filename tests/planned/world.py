@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Model
 from django.utils import timezone
 
 from accounts.actor import Actor
@@ -93,5 +94,13 @@ def published_alone(
 
 def everything_planned() -> dict[str, list[dict[str, Any]]]:
     """All that a refused action must leave as it was."""
-    models = (PlanPeriod, PlannedWork, WorkWindow, WindowClaim, WorkPlace, CheckAnswer, PlanStep)
-    return {model.__name__: list(model.objects.order_by("pk").values()) for model in models}  # type: ignore[attr-defined]
+    models: tuple[type[Model], ...] = (
+        PlanPeriod,
+        PlannedWork,
+        WorkWindow,
+        WindowClaim,
+        WorkPlace,
+        CheckAnswer,
+        PlanStep,
+    )
+    return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in models}

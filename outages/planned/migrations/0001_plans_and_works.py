@@ -218,6 +218,8 @@ class Migration(migrations.Migration):
                 ('sheet_names', models.JSONField(default=list)),
                 ('sheet_name', models.CharField(blank=True, max_length=200, verbose_name='sheet')),
                 ('header_row', models.IntegerField(blank=True, null=True)),
+                ('is_1904', models.BooleanField(default=False)),
+                ('is_removing', models.BooleanField(default=False)),
                 ('headers', models.JSONField(default=list)),
                 ('mapping', models.JSONField(default=dict)),
                 ('counts', models.JSONField(default=dict)),

@@ -43,6 +43,8 @@ class PlanSheet(models.Model):
     sheet_names = models.JSONField(default=list)
     sheet_name = models.CharField(_("sheet"), max_length=200, blank=True)
     header_row = models.IntegerField(null=True, blank=True)  # the last line of the heading, counted from 1
+    is_1904 = models.BooleanField(default=False)  # how the workbook counts days
+    is_removing = models.BooleanField(default=False)  # the import takes out what the file no longer has
     headers = models.JSONField(default=list)  # merged headings joined, one a column
     mapping = models.JSONField(default=dict)  # {"3": "starts_at"}: column counted from 0 -> field
     counts = models.JSONField(default=dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -249,12 +249,13 @@ def _outages_schedule(actor: Actor, work: PlannedWork, *, at: datetime) -> None:
     """Each window becomes one outage; its places are those that were measured, so notices go to a frozen list."""
     elements = list(work.elements.order_by("pos").values_list("pk", flat=True))
     places = list(work.work_places.values_list("element", flat=True))
+    words: dict[str, Any] = {"place": work.scope[:200]} if work.scope else {}
     for window in work.windows.exclude(state=WindowState.CANCELLED).order_by("starts_at"):
         outage = outage_create(
             kind=OutageKind.PLANNED, action="schedule", actor=actor, element_ids=elements, place_ids=places,
             planned_start=window.starts_at, planned_end=window.ends_at, window=window,
             cause_class=CauseClass.PLANNED, cause_text=work.title, public_reason_zh=work.reason_zh,
-            public_reason_en=work.reason_en, **({"place": work.scope[:200]} if work.scope else {}),
+            public_reason_en=work.reason_en, **words,
         )  # fmt: skip
         window.outage = outage
         window.state = lifecycle.window_after(action="schedule", state=window.state)
