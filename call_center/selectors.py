@@ -23,7 +23,7 @@ from call_center import policies
 from call_center.models import Call, Callback, CallbackState, CallReason, Pin
 from grid.models import GridElement, ServicePoint
 from outages import kinds
-from outages.causes import RANK_RESTORED, RANK_SUSPECTED, Cause
+from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SUSPECTED, Cause
 from outages.faults.models import TroubleReport
 from outages.models import EtrConfidence, Interruption, Outage, OutageKind, OutageStatus
 from outages.selectors import outages_visible_to
@@ -124,6 +124,10 @@ class Evidence:
         return timezone.localtime(begins).date() == timezone.localtime(until).date()
 
     @property
+    def is_called_off(self) -> bool:
+        return self.cause.rank == RANK_CALLED_OFF
+
+    @property
     def changes(self) -> int:
         """How often the estimate was changed after it was first given."""
         return self.cause.etr_changes
@@ -147,7 +151,7 @@ class Answer:
     lead: Evidence | None
     others: tuple[Evidence, ...]
     active: tuple[Evidence, ...]
-    scheduled: tuple[Evidence, ...]
+    announced: tuple[Evidence, ...]  # ahead of us, and what was called off
     restored: tuple[Evidence, ...]
     promise_zh: str
     promise_en: str
@@ -185,14 +189,17 @@ class Answer:
             return CallReason.HAZARD
         if self.state == "restored":
             return CallReason.STILL_OUT
-        if self.state == "on" and self.verdict.upcoming and self.is_warned_of_upcoming:
+        if self.state == "on" and self.is_about_an_announcement:
             return CallReason.PLANNED
         return CallReason.NO_SUPPLY
 
     @property
-    def is_warned_of_upcoming(self) -> bool:
-        first = self.verdict.upcoming[0].begins
-        return first is not None and first - self.verdict.at <= timedelta(hours=24)
+    def is_about_an_announcement(self) -> bool:
+        """The sentence speaks of an announced outage: near, moved, or called off."""
+        at = self.verdict.at
+        return bool(self.verdict.called_off) or any(
+            cause.is_near(at) or cause.has_moved(at) for cause in self.verdict.upcoming
+        )
 
 
 def answer(*, service_point: ServicePoint, call: Call | None = None, at: datetime | None = None) -> Answer:
@@ -207,7 +214,7 @@ def answer(*, service_point: ServicePoint, call: Call | None = None, at: datetim
         lead=causes[0] if causes else None,
         others=tuple(causes[1:]),
         active=_one_each(e for e in causes if e.cause.rank < RANK_RESTORED),
-        scheduled=tuple(_evidence(cause, at) for cause in verdict.upcoming),
+        announced=tuple(_evidence(cause, at) for cause in (*verdict.upcoming, *verdict.called_off)),
         restored=tuple(e for e in causes if e.cause.rank == RANK_RESTORED),
         promise_zh=_promise_words("zh-hans", promise, verdict),
         promise_en=_promise_words("en", promise, verdict),

@@ -19,6 +19,7 @@ from notifications.models import (
     SAYS_OFF,
     TAKES_BACK,
     TOLD_STATES,
+    WAS_TOLD,
     Notice,
     NoticeChunk,
     NoticeKind,
@@ -63,14 +64,6 @@ family AS (
     ) SELECT id FROM f
 )"""
 
-# a customer whose message was joined with another's of the same address was told by that one
-_WAS_TOLD: Final = with_states("""
-(d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
-    SELECT FROM notifications_delivery r
-    WHERE r.day = d.day AND r.notice_id = d.notice_id AND r.channel = d.channel
-      AND r.address_key = d.address_key AND r.state = ANY(%(told)s)))
-""")
-
 # what each customer was told last, by channel
 _LAST_TOLD: Final = with_states(
     """
@@ -84,7 +77,7 @@ last_told AS (
       AND {which} AND {was_told}
     ORDER BY d.customer_id, d.channel, d.notice_id DESC
 )""",
-    was_told=_WAS_TOLD,
+    was_told=WAS_TOLD,
 )
 
 
@@ -190,7 +183,7 @@ AND NOT EXISTS (
     JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id AND d.customer_id = a.customer_id
     WHERE n.outage_id = %(outage)s AND n.id < %(notice)s AND n.kind = ANY(%(announces)s)
       AND n.says_from = %(says_from)s AND n.says_until = %(says_until)s
-      AND (n.status <> 'superseded' OR {_WAS_TOLD}))
+      AND (n.status <> 'superseded' OR {WAS_TOLD}))
 """
 
 
@@ -252,6 +245,9 @@ def address_secret() -> str:
 
 # --- the steps --------------------------------------------------------------------------------------
 
+# what is stopped is written down like the rest, and waits at the gate: going on must find whom it was for
+_OWING: Final = (NoticeStatus.SENDING, NoticeStatus.PAUSED)
+
 _PLAN_PLACES: Final = """
 INSERT INTO notifications_noticechunk (notice_id, lo, hi, is_done)
 SELECT %(notice)s, min(id), max(id), false FROM (
@@ -286,7 +282,7 @@ SELECT EXISTS (
 _UNPLANNED: Final = """
 SELECT EXISTS (
     SELECT FROM notifications_notice WHERE origin = %(origin)s AND id < %(notice)s AND kind = ANY(%(announces)s)
-      AND status = 'sending' AND planned_count IS NULL)
+      AND status IN ('sending', 'paused') AND planned_count IS NULL)
 """
 
 
@@ -295,7 +291,7 @@ def _plan_one() -> bool:
     with transaction.atomic():
         candidates = (
             Notice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
-            .filter(planned_count__isnull=True, status=NoticeStatus.SENDING, chunks__isnull=True)
+            .filter(planned_count__isnull=True, status__in=_OWING, chunks__isnull=True)
             .order_by("lane", "pk")[:20]
         )
         for notice in candidates:
@@ -337,7 +333,7 @@ def _chunk_one() -> int | None:
         if chunk is None:
             return None
         notice, written = chunk.notice, 0
-        if notice.status == NoticeStatus.SENDING:
+        if notice.status in _OWING:
             written = _insert(notice, lo=chunk.lo, hi=chunk.hi, stagger=_stagger(chunk))
         chunk.is_done = True
         chunk.save(update_fields=["is_done"])
@@ -360,7 +356,7 @@ def _finish_one() -> bool:
         notice = (
             Notice.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
             .filter(planned_count__isnull=True)
-            .exclude(status=NoticeStatus.SENDING, chunks__isnull=True)
+            .exclude(status__in=_OWING, chunks__isnull=True)
             .exclude(pk__in=NoticeChunk.objects.filter(is_done=False).values("notice"))
             .order_by("pk")
             .first()

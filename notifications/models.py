@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -99,6 +100,15 @@ def with_states(sql: str, **parts: str) -> str:
         sql = sql.replace(f"{{{name}}}", part)
     numbers = {**DeliveryState.__members__, "LIFE_SUPPORT": Lane.LIFE_SUPPORT}
     return re.sub(r"(?<!:):([A-Z_]+)\b", lambda match: str(int(numbers[match[1]])), sql)
+
+
+# of message ``d``; a customer whose message was joined with another's of the same address was told by that one
+WAS_TOLD: Final = with_states("""
+(d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
+    SELECT FROM notifications_delivery r
+    WHERE r.day = d.day AND r.notice_id = d.notice_id AND r.channel = d.channel
+      AND r.address_key = d.address_key AND r.state = ANY(%(told)s)))
+""")
 
 
 class Notice(models.Model):

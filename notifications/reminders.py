@@ -7,7 +7,7 @@ brought forward to the evening before, because the morning would be too late to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -47,15 +47,22 @@ def _due(now: datetime) -> Iterator[tuple[int, NoticeKind]]:
     ):
         said.setdefault((outage_id, window), []).append((kind, at))
     for outage in outages:
-        # told of this very window, by the announcement or by the move
         told = said.get((outage.pk, outage.planned_start), [])
-        first = min((at for kind, at in told if kind in (NoticeKind.ANNOUNCED, NoticeKind.MOVED)), default=None)
+        known = _known_since(told)
         for kind, span in _spans(standards.pack(outage.rule_pack.partition("@")[0])):
-            if first is None or outage.planned_start is None or any(kind == one for one, _at in told):
+            if known is None or outage.planned_start is None or any(kind == one for one, _at in told):
                 continue
-            is_old_news = first <= outage.planned_start - 2 * span
-            if is_old_news and reminder_at(outage.planned_start, span, outage.branch) <= now:
+            due = reminder_at(outage.planned_start, span, outage.branch)
+            is_old_news = known <= due - span
+            if is_old_news and due <= now:
                 yield outage.pk, kind
+
+
+def _known_since(told: Sequence[tuple[str, datetime]]) -> datetime | None:
+    """Since when people know of a window: its first announcement, or the last move to it."""
+    moved = [at for kind, at in told if kind == NoticeKind.MOVED]
+    announced = [at for kind, at in told if kind == NoticeKind.ANNOUNCED]
+    return max(moved) if moved else min(announced, default=None)
 
 
 def _spans(pack: RulePack) -> tuple[tuple[NoticeKind, timedelta], ...]:

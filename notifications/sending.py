@@ -20,7 +20,16 @@ from typing import Any, Final
 from django.db import OperationalError, connection, transaction
 
 from notifications import channels, texts
-from notifications.models import Channel, DeliveryState, NoticeKind, Policy, with_states
+from notifications.models import (
+    ANNOUNCES,
+    TOLD_STATES,
+    WAS_TOLD,
+    Channel,
+    DeliveryState,
+    NoticeKind,
+    Policy,
+    with_states,
+)
 from outages.models import SystemState
 
 log = logging.getLogger(__name__)
@@ -199,20 +208,22 @@ def _granted(db: Any, account: str, channel: str, rate: float) -> int:
 
 # --- words ------------------------------------------------------------------------------------------
 
-_RENDER: Final = """
-SELECT d.day, d.id, d.channel, n.id, n.kind, n.says_from, n.says_until, n.mandatory, c.language,
+# whoever was told a window hears that very one taken back, wherever the outage has moved in between
+_RENDER: Final = with_states(
+    """
+SELECT owed.day, owed.id, owed.channel, n.id, n.kind, n.says_from, n.says_until, n.mandatory, c.language,
        o.kind, o.reference, o.place, o.public_reason_zh, o.public_reason_en, o.next_update_by,
        coalesce(o.etr_set_at, o.updated_at), b.name, b.name_en, b.phone, b.time_zone, p.value, p.opted_out, back.at,
-       now(), lower(o.moved_from), upper(o.moved_from)
+       now(), was.says_from, was.says_until
 FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id)
-JOIN notifications_delivery d ON d.day = k.day AND d.id = k.id AND d.day = ANY(%(days)s::date[])
-JOIN notifications_notice n ON n.id = d.notice_id
-JOIN grid_customer c ON c.id = d.customer_id
-JOIN grid_branch b ON b.id = d.branch_id
+JOIN notifications_delivery owed ON owed.day = k.day AND owed.id = k.id AND owed.day = ANY(%(days)s::date[])
+JOIN notifications_notice n ON n.id = owed.notice_id
+JOIN grid_customer c ON c.id = owed.customer_id
+JOIN grid_branch b ON b.id = owed.branch_id
 JOIN outages_outage o ON o.id = n.outage_id
 LEFT JOIN LATERAL (
     SELECT p.value, p.opted_out FROM grid_contactpoint p
-    WHERE p.customer_id = d.customer_id AND p.kind = CASE d.channel WHEN 'sms' THEN 'phone' ELSE 'email' END
+    WHERE p.customer_id = c.id AND p.kind = CASE owed.channel WHEN 'sms' THEN 'phone' ELSE 'email' END
     ORDER BY p.opted_out, p.is_preferred DESC, p.id LIMIT 1
 ) p ON true
 LEFT JOIN LATERAL (
@@ -221,10 +232,19 @@ LEFT JOIN LATERAL (
          WHERE i.element_id = s.element_id AND i.outage_id = n.outage_id),
         (SELECT max(upper(i.actual)) FROM outages_interruption i
          WHERE i.service_point_id = s.id AND i.outage_id = n.outage_id))) AS at
-    FROM grid_servicepoint s WHERE n.kind = ANY(%(back)s) AND s.customer_id = d.customer_id
+    FROM grid_servicepoint s WHERE n.kind = ANY(%(back)s) AND s.customer_id = c.id
 ) back ON true
-ORDER BY d.id
-"""
+LEFT JOIN LATERAL (
+    SELECT m.says_from, m.says_until FROM notifications_notice m
+    JOIN notifications_delivery d ON d.day = m.day AND d.notice_id = m.id
+    WHERE n.kind = ANY(%(withdraws)s) AND m.outage_id = n.outage_id AND m.id < n.id AND m.kind = ANY(%(announces)s)
+      AND d.customer_id = c.id AND d.channel = owed.channel AND {was_told}
+    ORDER BY m.id DESC LIMIT 1
+) was ON true
+ORDER BY owed.id
+""",
+    was_told=WAS_TOLD,
+)
 
 
 def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
@@ -240,6 +260,9 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
                 "days": [day for day, _number in keys],
                 "ids": [number for _day, number in keys],
                 "back": [NoticeKind.RESTORED.value, NoticeKind.PARTLY_RESTORED.value],
+                "withdraws": [NoticeKind.MOVED.value, NoticeKind.CANCELLED.value],
+                "announces": [str(kind) for kind in ANNOUNCES],
+                "told": [int(state) for state in TOLD_STATES],
             },
         )
         rows = db.fetchall()
@@ -253,7 +276,7 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
             poisoned.append((key, "opted_out"))
             continue
         facts = _facts(row)
-        same = (notice, facts.language[:2], facts.branch, facts.restored_at)
+        same = (notice, facts.language[:2], facts.branch, facts.restored_at, facts.was_from, facts.was_until)
         try:
             words = said[same] if same in said else said.setdefault(same, texts.compose(facts))
         except texts.RenderError as broken:
@@ -278,6 +301,9 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
 def _facts(row: Sequence[Any]) -> texts.Facts:
     language: str = row[8]
     back: datetime | None = row[22]
+    since, until, was_from, was_until = row[5], row[6], row[24], row[25]
+    if row[4] == NoticeKind.CANCELLED and since is not None and was_from is not None:
+        since, until = was_from, was_until  # a move in between may not have reached everybody
     return texts.Facts(
         kind=row[4],
         language=language,
@@ -288,13 +314,13 @@ def _facts(row: Sequence[Any]) -> texts.Facts:
         place=row[11],
         reason_zh=row[12],
         reason_en=row[13],
-        since=row[5],
-        until=row[6],
+        since=since,
+        until=until,
         next_update_by=row[14],
         known_at=row[15],
         restored_at=back or row[5],
-        was_from=row[24],
-        was_until=row[25],
+        was_from=was_from,
+        was_until=was_until,
         branch=row[16] if language.startswith("zh") else row[17] or row[16],
         phone=row[18],
     )

@@ -221,6 +221,25 @@ _INVARIANTS: Final[dict[str, str]] = {
         WHERE d.state IN (:SENDING, :ACCEPTED, :UNKNOWN) AND NOT EXISTS (
             SELECT FROM notifications_attempt a WHERE a.day = d.day AND d.id = ANY(a.delivery_ids))
     """,
+    "nobody is told of a window once whoever knew it hears that it has moved": """
+        SELECT d.id::text FROM notifications_notice n
+        JOIN LATERAL (SELECT min(m.created_at) AS at FROM notifications_notice m
+                      WHERE m.outage_id = n.outage_id AND m.id > n.id AND m.kind = 'moved'
+                        AND (m.says_from, m.says_until) IS DISTINCT FROM (n.says_from, n.says_until)) moved ON true
+        JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id
+        JOIN notifications_attempt a ON a.day = d.day AND d.id = ANY(a.delivery_ids)
+        WHERE n.kind IN ('announced', 'reminder_early', 'reminder_late', 'moved')
+          AND d.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN) AND a.started_at > moved.at + interval '10 s'
+    """,
+    "whoever hears that it has moved does not hear of it as if it were the first time": """
+        SELECT d.id::text FROM notifications_notice m
+        JOIN notifications_notice n ON n.outage_id = m.outage_id AND n.id > m.id AND n.kind = 'announced'
+         AND n.says_from = m.says_from AND n.says_until = m.says_until
+        JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id
+        WHERE m.kind = 'moved' AND d.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN) AND EXISTS (
+            SELECT FROM notifications_delivery o WHERE o.day = m.day AND o.notice_id = m.id
+              AND o.customer_id = d.customer_id AND o.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN))
+    """,
     "a debt is never announced": """
         SELECT n.id::text FROM notifications_notice n JOIN outages_outage o ON o.id = n.outage_id
         WHERE o.kind = 'non_payment' OR NOT o.is_public

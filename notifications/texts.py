@@ -55,7 +55,7 @@ class Facts:
     next_update_by: datetime | None
     known_at: datetime | None
     restored_at: datetime | None
-    # the window that was announced before it moved to ``since`` and ``until``
+    # the window that this customer was told before it moved to ``since`` and ``until``, or was called off
     was_from: datetime | None
     was_until: datetime | None
     branch: str

@@ -15,6 +15,7 @@ RANK_CALLED_OFF: Final = 9
 
 RECENTLY_RESTORED: Final = timedelta(hours=12)
 UPCOMING: Final = timedelta(days=7)
+WARN_OF: Final = timedelta(hours=24)
 # people ask about an announced outage from so long before it until its end, also when it was moved or called off
 ASKED_ABOUT: Final = timedelta(hours=24)
 
@@ -53,6 +54,10 @@ class Cause:
 
     def is_overdue(self, at: datetime) -> bool:
         return self.until is not None and self.until <= at
+
+    def is_near(self, at: datetime) -> bool:
+        """So soon that everybody who calls is warned of it."""
+        return self.begins is not None and self.begins - at <= WARN_OF
 
     def is_due(self, at: datetime) -> bool:
         """Announced for now, while nobody has confirmed yet that it has begun."""

@@ -80,7 +80,8 @@ JOIN grid_branch b ON b.id = o.branch_id
 WHERE o.status IN ('suspected', 'scheduled', 'active', 'partially_restored')
    OR (o.status IN ('restored', 'closed') AND o.restored_at > %(at)s - interval '12 hours')
    OR (o.status = 'cancelled' AND o.is_public AND NOT o.is_void AND o.merged_into_id IS NULL
-       AND o.planned_start <= %(at)s + %(asked_about)s AND o.planned_end > %(at)s)
+       AND ((o.planned_start <= %(at)s + %(asked_about)s AND o.planned_end > %(at)s)
+            OR (lower(o.moved_from) <= %(at)s + %(asked_about)s AND upper(o.moved_from) > %(at)s)))
 """
 
 
@@ -162,6 +163,9 @@ def _cause(row: dict[str, Any], at: datetime) -> Cause | None:
         return Cause(rank=RANK_SUSPECTED, blocks=False, since=None, **facts)
     window = {"begins": row["planned_start"], "until": row["planned_end"]}
     if row["status"] == "cancelled":
+        if not row["planned_start"] - ASKED_ABOUT <= at < row["planned_end"]:
+            # whoever did not hear of the move still waits for the window before it
+            window = {"begins": row["was_begins"], "until": row["was_until"]}
         return Cause(rank=RANK_CALLED_OFF, blocks=False, **window, **facts)
     if row["status"] == "scheduled" and row["planned_end"] > at:
         was = {"was_begins": row["was_begins"], "was_until": row["was_until"]}

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SAFETY, RANK_SUSPECTED, Cause
 
-WARN_OF: Final = timedelta(hours=24)
 # a promised update this late means that we do not know: the sentence says so instead of repeating itself
 STALE_AFTER: Final = timedelta(minutes=60)
 NEWS_STEP: Final = 5  # minutes: nobody says "by one past ten"
@@ -106,7 +105,7 @@ class Words:
     def _ahead(self, lead: Cause | None) -> Cause | None:
         """What is warned of in the end; without a warning there is room for what became of an announcement."""
         said = self._asked(lead)
-        soon = [c for c in self.upcoming if c.begins is not None and c.begins - self.at <= WARN_OF and c is not said]
+        soon = [cause for cause in self.upcoming if cause.is_near(self.at) and cause is not said]
         if soon or lead is None or lead.rank == RANK_SAFETY:
             return next(iter(soon), None)
         return self._changed
@@ -121,6 +120,12 @@ class Words:
     def _says_nothing_is_known(self, lead: Cause | None) -> bool:
         """Unless something is announced for right now."""
         return lead is None and not self.withheld and not (self._changed and self._changed.is_due(self.at))
+
+    def _stays_on(self, cause: Cause, lead: Cause | None) -> bool:
+        """Nothing is wrong now, and nothing else is announced for the time of what was called off."""
+        begins, until = cause.begins or self.at, cause.until or self.at
+        clashes = any((c.begins or self.at) < until and (c.until or self.at) > begins for c in self.upcoming)
+        return self._says_nothing_is_known(lead) and not clashes
 
     # Chinese
 
@@ -184,7 +189,7 @@ class Words:
             return f"原先通知的{was}因{cause.reason_zh}停电，已改为{now}。"
         window = self._zh_window(cause.begins, cause.until)
         if cause.rank == RANK_CALLED_OFF:
-            stays = "，您这里照常供电" if self._says_nothing_is_known(lead) else ""
+            stays = "，您这里照常供电" if self._stays_on(cause, lead) else ""
             return f"原先通知的{window}因{cause.reason_zh}停电已经取消{stays}。"
         if cause.is_due(self.at):
             return f"按计划，{window}因{cause.reason_zh}停电，可能刚刚开始，也可能随时开始。"
@@ -270,7 +275,7 @@ class Words:
             return f"the outage announced for {was} because of {cause.reason_en} has been moved to {now}."
         window = self._en_window(cause.begins, cause.until)
         if cause.rank == RANK_CALLED_OFF:
-            stays = "; your power stays on" if self._says_nothing_is_known(lead) else ""
+            stays = "; your power stays on" if self._stays_on(cause, lead) else ""
             return f"the outage announced for {window} because of {cause.reason_en} has been cancelled{stays}."
         if cause.is_due(self.at):
             return (

@@ -84,6 +84,10 @@ class CauseSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(allow_null=True)
     begins = serializers.DateTimeField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True)
+    was_begins = serializers.DateTimeField(
+        allow_null=True, help_text="the window announced before it moved to `begins` and `until`"
+    )
+    was_until = serializers.DateTimeField(allow_null=True)
     next_update_by = serializers.DateTimeField(allow_null=True)
     etr_source = serializers.ChoiceField(choices=EtrSource.choices, allow_blank=True)
     etr_confidence = serializers.CharField(allow_blank=True)
@@ -107,6 +111,9 @@ class VerdictSerializer(serializers.Serializer[Any]):
     disagreement = serializers.BooleanField(source="verdict.disagreement")
     causes = CauseSerializer(source="verdict.causes", many=True)
     upcoming = CauseSerializer(source="verdict.upcoming", many=True)
+    called_off = CauseSerializer(
+        source="verdict.called_off", many=True, help_text="announced for about now, and cancelled"
+    )
 
 
 class SupplyStatusSerializer(serializers.Serializer[Any]):

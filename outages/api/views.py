@@ -181,6 +181,7 @@ def _spoken(point: ServicePoint, verdict: Verdict) -> dict[str, Any]:
         "disagreement": verdict.disagreement,
         "causes": [_cause(cause) for cause in verdict.causes],
         "upcoming": [_cause(cause) for cause in verdict.upcoming],
+        "called_off": [_cause(cause) for cause in verdict.called_off],
     }
 
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actor import Actor
+from accounts.pages import moment
 from call_center.models import Call
 from outages.faults.services import fault_restore, fault_set_etr
 from outages.models import Outage
@@ -149,8 +150,37 @@ def test_announced_work(client: Client, call: Call, city: SmallCity, asha: Actor
     response = card(client, call)
 
     assert state_of(response) == "on"
-    assert len(response.context["answer"].scheduled) == 1
+    assert len(response.context["answer"].announced) == 1
     assert response.context["form"].initial["reason"] == "planned"
+
+
+def test_announced_work_that_moved_or_was_called_off(client: Client, call: Call, city: SmallCity, asha: Actor) -> None:
+    from outages.services import outage_cancel, outage_open, outage_reschedule
+
+    begins = timezone.now() + timedelta(hours=20)
+    outage = outage_open(
+        kind="planned", action="schedule", actor=asha, element_ids=city.ids("F1"),
+        planned_start=begins, planned_end=begins + timedelta(hours=4),
+    )  # fmt: skip
+    later = begins + timedelta(days=20)
+    outage_reschedule(
+        outage_id=outage.pk, actor=asha, planned_start=later, planned_end=later + timedelta(hours=4), reason="rain"
+    )
+
+    moved = card(client, call)
+    assert [evidence.is_called_off for evidence in moved.context["answer"].announced] == [False]
+    assert f"moved from {moment(begins)}" in moved.content.decode()
+    assert moved.context["form"].initial["reason"] == "planned"
+
+    outage_reschedule(
+        outage_id=outage.pk, actor=asha, planned_start=begins, planned_end=begins + timedelta(hours=4), reason="sun"
+    )
+    outage_cancel(outage_id=outage.pk, actor=asha, reason="no crew")
+
+    cancelled = card(client, call)
+    assert [evidence.is_called_off for evidence in cancelled.context["answer"].announced] == [True]
+    assert f"cancelled <strong>{moment(begins)}" in cancelled.content.decode()
+    assert state_of(cancelled) == "on"
 
 
 def test_a_danger_at_the_premises_leads(client: Client, call: Call, mei: Actor, city: SmallCity) -> None:

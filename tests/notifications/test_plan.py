@@ -10,26 +10,15 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from accounts.actor import Actor
-from grid.models import Customer, ServicePoint
 from notifications import fanout, router, sending, services
 from notifications.models import Delivery, Notice, NoticeChunk
 from outages.services import outage_merge, outage_restore, outage_set_etr
-from tests.factories.grid import SmallCity, phone_create
-from tests.notifications.world import in_hours, nothing_broken, off, states, told, turn
+from tests.factories.grid import SmallCity
+from tests.notifications.world import crowd, in_hours, nothing_broken, off, states, told, turn
 from tests.peers.sms_gateway import SmsGateway
 from tests.peers.smtp import SmtpServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def crowd(city: SmallCity, number: int, *, transformer: str = "T11", phone: str = "") -> None:
-    """Many more customers behind one transformer, each with a telephone (or all with the same)."""
-    for i in range(number):
-        customer = Customer.objects.create(account_number=f"2{i:09d}", name=f"客户{i}", branch=city.east)
-        phone_create(customer, phone or f"+86137{i:08d}")
-        ServicePoint.objects.create(
-            code=f"X{i}", customer=customer, element=city.elements[transformer], branch=city.east, average_kw=1
-        )
 
 
 def test_a_late_commit_is_not_skipped(city: SmallCity, asha: Actor) -> None:

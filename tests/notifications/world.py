@@ -9,12 +9,12 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.actor import Actor
-from grid.models import Customer
+from grid.models import Customer, ServicePoint
 from notifications import services
 from notifications.models import Delivery, DeliveryState, Notice
 from outages.models import Outage
 from outages.services import outage_open
-from tests.factories.grid import SmallCity
+from tests.factories.grid import SmallCity, phone_create
 
 GATEWAY = """
 account: sms
@@ -42,6 +42,16 @@ def off(city: SmallCity, actor: Actor, *elements: str, **facts: Any) -> Outage:
     return outage_open(
         kind=facts.pop("kind", "load_shedding"), action="start", actor=actor, element_ids=city.ids(*elements), **facts
     )
+
+
+def crowd(city: SmallCity, number: int, *, transformer: str = "T11", phone: str = "") -> None:
+    """Many more customers behind one transformer, each with a telephone (or all with the same)."""
+    for i in range(number):
+        customer = Customer.objects.create(account_number=f"2{i:09d}", name=f"客户{i}", branch=city.east)
+        phone_create(customer, phone or f"+86137{i:08d}")
+        ServicePoint.objects.create(
+            code=f"X{i}", customer=customer, element=city.elements[transformer], branch=city.east, average_kw=1
+        )
 
 
 def in_hours(number: float) -> datetime:

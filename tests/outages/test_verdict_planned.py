@@ -163,6 +163,16 @@ def test_one_called_off_and_another_tomorrow_are_both_said() -> None:
     )
 
 
+def test_called_off_does_not_say_that_it_stays_on_where_other_work_is_announced_for_that_time() -> None:
+    verdict = weigh(called_off(on(23, 15), on(23, 18)), announced(on(23, 17), on(23, 20), reference="P-2"))
+
+    assert verdict.sentence_zh == (
+        "原先通知的今天下午3点到今天晚上6点因线路检修停电已经取消。"
+        f"{NOTHING_ZH}另外提醒您：今天下午5点到今天晚上8点将因线路检修停电。"
+    )
+    assert "stays on" not in verdict.sentence_en
+
+
 def test_a_danger_is_not_followed_by_what_was_called_off() -> None:
     verdict = weigh(Cause(1, "fault", False), called_off(on(23, 9), on(23, 17)))
 
@@ -317,6 +327,17 @@ def test_cancelled_is_known_around_its_window_only(city: SmallCity, plan: Outage
     assert "已经取消，您这里照常供电。" in said(city, now + 7 * HOUR).sentence_zh
     assert "has been cancelled; your power stays on." in said(city, now + 33 * HOUR).sentence_en
     assert said(city, now + 34 * HOUR).sentence_zh == NOTHING_ZH
+
+
+def test_moved_and_then_cancelled_is_said_in_the_old_window_too(city: SmallCity, plan: Outage, now: datetime) -> None:
+    move(plan, now + 30 * 24 * HOUR)
+    outage_cancel(outage_id=plan.pk, actor=SYSTEM, reason="no crew")
+
+    [old], [new] = said(city, now + 31 * HOUR).called_off, said(city, now + 30 * 24 * HOUR).called_off
+
+    assert (old.begins, old.until) == (now + 30 * HOUR, now + 34 * HOUR)
+    assert (new.begins, new.until) == (now + 30 * 24 * HOUR, now + 30 * 24 * HOUR + 4 * HOUR)
+    assert said(city, now + 10 * 24 * HOUR).sentence_zh == NOTHING_ZH
 
 
 def test_what_was_entered_in_error_or_never_scheduled_is_not_spoken_of(
