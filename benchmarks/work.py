@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import breadth_first_order
 from accounts.actor import Actor
 from accounts.models import User
 from accounts.services import token_create
-from benchmarks import load
+from benchmarks import load, planned
 from benchmarks.machine import median_of, timed
 from benchmarks.report import Result
 from grid import topology
@@ -310,4 +310,5 @@ MEASUREMENTS = [
     Measurement("restore", restore),
     Measurement("fan-out", fan_out),
     Measurement("supply-status", supply_status),
+    Measurement("plan-sheet", lambda city: planned.plan_sheet(city.service_points)),
 ]

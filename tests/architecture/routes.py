@@ -104,6 +104,20 @@ ROUTES: Final[dict[str, Rule]] = {
     "planned/works/<str:reference>/risk-sheets/": Rule(AUDITOR, args="work", own="planner"),
     "planned/works/<str:reference>/steps/<slug:step>/": Rule(args="work_step", data={"version": "1"}, own="planner"),
     "planned/windows/<str:reference>/<slug:step>/": Rule(args="window", data={"version": "1"}, own="planner"),
+    # the branch's own spreadsheet
+    "planned/sheets/": Rule(PLANNER, PLANNER),
+    "planned/sheets/template.xlsx": Rule(PLANNER),
+    "planned/sheets/<int:pk>/": Rule(AUDITOR, args="sheet", own="planner"),
+    "planned/sheets/<int:pk>/mapping/": Rule(args="sheet", data={"sheet_name": "周计划"}, own="PLANNER"),
+    "planned/sheets/<int:pk>/rows/<int:number>/": Rule(
+        args="sheet_row", data={"field": "title", "text": "x"}, own="PLANNER"
+    ),
+    "planned/sheets/<int:pk>/replace/": Rule(
+        args="sheet", data={"field": "title", "old": "x", "new": "y"}, own="PLANNER"
+    ),
+    "planned/sheets/<int:pk>/import/": Rule(args="sheet", own="PLANNER"),
+    "planned/sheets/<int:pk>/workbook/": Rule(args="sheet", own="planner"),
+    "planned/sheets/<int:pk>/discard/": Rule(args="sheet", own="PLANNER"),
     # --- the console
     "console/": Rule(SEE_CUSTOMERS),
     "console/search/": Rule(post=SEE_CUSTOMERS, data={"q": "$east_address"}),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import User
 from accounts.policies import SCOPES
@@ -36,6 +38,7 @@ from outages.services import outage_open
 from tests.architecture.routes import PEOPLE, READ_EVERYWHERE, ROLES, ROUTES, Rule
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
+from tests.planned.books import HEADINGS, book, uploaded
 from tests.planned.world import plan_of, published_alone, work_in
 
 REFUSED = (401, 403, 404, 405)
@@ -72,7 +75,7 @@ class World:
     outages: dict[str, Outage]
     args: dict[str, list[dict[str, Any]]]
     values: dict[str, Any]
-    drafts: tuple[str, ...] = ()  # numbers of works that nobody outside planning has heard of
+    drafts: tuple[str, ...] = ()  # works and files that nobody outside planning has heard of
 
     def urls(self, route: str, rule: Rule) -> list[str]:
         return [filled(route, args) for args in (self.args[rule.args] if rule.args else [{}])]
@@ -95,7 +98,8 @@ def filled(route: str, args: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(db: None, settings: Settings, tmp_path: Path) -> World:
+    settings.MEDIA_ROOT = tmp_path
     city = small_city()
     mei, asha = (accounts.actor_of(person(city.east)) for person in (accounts.mei, accounts.asha))
     now, hour = timezone.now(), timedelta(hours=1)
@@ -155,7 +159,7 @@ class Planning:
 
 
 def _planning(city: SmallCity) -> Planning:
-    """A plan of the east with a draft in it, a published window, and a day of its work calendar."""
+    """A plan of the east with a draft and an uploaded file, a published window, a day of its work calendar."""
     pia, lena = (
         accounts.actor_of(accounts.user_with(role, city.east, username=name))
         for role, name in (("planner", "pia"), ("branch_lead", "lena"))
@@ -165,6 +169,8 @@ def _planning(city: SmallCity) -> Planning:
     draft = work_in(city, pia, "L12", period=period)
     window = published_alone(city, pia, lena, otto, "T11")
     day = WorkDay.objects.create(day=timezone.localdate(), kind="exam", name="期末考试", branch=city.east)
+    row = ["C-9", "", "T12", "25:00", "", "", "", "a note in the file of the east"]
+    sheet = uploaded(pia, book(HEADINGS, row), branch=city.east, period=period)
     assert window.outage is not None
     work, plan = {"reference": draft.reference}, {"pk": period.pk}
     return Planning(
@@ -175,8 +181,10 @@ def _planning(city: SmallCity) -> Planning:
             "work_step": [{**work, "step": "delete"}],
             "window": [{"reference": window.outage.reference, "step": step} for step in ("start", "move", "cancel")],
             "day": [{"pk": day.pk}],
+            "sheet": [{"pk": sheet.pk}],
+            "sheet_row": [{"pk": sheet.pk, "number": 2}],
         },
-        drafts=(draft.reference,),
+        drafts=(draft.reference, row[-1]),
     )
 
 

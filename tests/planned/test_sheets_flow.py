@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import python_calamine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.actor import Actor
@@ -23,7 +24,7 @@ from outages.planned.services import sheets
 from standards.errors import Forbidden, NotFound
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
-from tests.planned.books import HEADINGS, book, imported, problems, uploaded
+from tests.planned.books import HEADINGS, book, day, good, imported, problems, uploaded
 from tests.planned.world import ahead, answered_all, everything_planned, plan_of
 
 
@@ -35,14 +36,6 @@ def _own_media(settings: Settings, tmp_path: Any) -> None:
 @pytest.fixture
 def plan(city: SmallCity, pia: Actor) -> PlanPeriod:
     return plan_of(city, pia, 20)
-
-
-def day(hour: int = 8, days: float = 20) -> datetime:
-    return ahead(days, hour).replace(tzinfo=None)
-
-
-def good(key: str, element: str = "T11", *, start: int = 8, end: int = 12, days: float = 20) -> list[Any]:
-    return [key, "", element, day(start, days), day(end, days), "更换绝缘子", "王工", ""]
 
 
 def test_a_messy_chinese_sheet_goes_in_after_two_corrections(city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
@@ -316,7 +309,7 @@ def test_a_worker_that_dies_leaves_nothing_half_done(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(sheets, "_ended", die)
+        patched.setattr(sheets.importing, "ended", die)
         with pytest.raises(Killed):
             sheets.sheet_import(sheet_id=sheet.pk)
     assert not PlannedWork.objects.exists()
@@ -385,3 +378,85 @@ def test_statements_grow_with_batches_not_with_rows(city: SmallCity, pia: Actor,
 
     statements(3, "w")
     assert statements(20, "a") == statements(200, "b")
+
+
+def test_five_thousand_rows_take_as_many_statements_as_five_hundred_and_some_batches(
+    city: SmallCity, pia: Actor, plan: PlanPeriod
+) -> None:
+    """Checked to the last row, so with a mistake in each there is nothing to import and little to write."""
+
+    def statements(count: int, form: str) -> int:
+        rows = [good(f"{n}", f"T1{n}X", start=8, end=9) for n in range(count)]
+        sheet = sheets.sheet_upload(
+            actor=pia, branch=city.east, period=plan, chunks=[book(HEADINGS, *rows)], file_name="a", token=form
+        )
+        with CaptureQueriesContext(connection) as read:
+            sheets.sheet_read(sheet_id=sheet.pk)
+        sheet.refresh_from_db()
+        assert (sheet.counts["all"], sheet.counts["wrong"]) == (count, count)
+        return len(read)
+
+    statements(3, "w")
+    assert statements(5_000, "b") - statements(500, "a") == 4  # 5 batches of a thousand rows instead of one
+
+
+# --- tasks that die --------------------------------------------------------------------------------------------
+
+
+def test_a_lost_task_is_taken_up_again_and_at_last_given_up(city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
+    sheet = uploaded(pia, book(HEADINGS, good("1")), branch=city.east, period=plan)
+    long_ago = timezone.now() - timedelta(hours=1)
+    PlanSheet.objects.filter(pk=sheet.pk).update(state="queued", created_at=long_ago, counts={})
+
+    found = [sheets.sheets_left_behind() for _turn in range(sheets.MOST_TRIES + 2)]
+
+    assert found == [[(sheet.pk, "queued")]] * sheets.MOST_TRIES + [[], []]
+    sheet.refresh_from_db()
+    assert (sheet.state, sheet.error["code"]) == ("failed", "sheet_unreadable")
+
+
+def test_an_import_that_dies_again_and_again_leaves_its_rows_to_try_once_more(
+    city: SmallCity, pia: Actor, plan: PlanPeriod
+) -> None:
+    sheet = uploaded(pia, book(HEADINGS, good("1")), branch=city.east, period=plan)
+    sheets.sheet_import_start(actor=pia, sheet_id=sheet.pk)
+    PlanSheet.objects.filter(pk=sheet.pk).update(
+        created_at=timezone.now() - timedelta(hours=1), counts={**sheet.counts, "tries": sheets.MOST_TRIES}
+    )
+
+    assert sheets.sheets_left_behind() == []
+
+    sheet.refresh_from_db()
+    assert (sheet.state, sheet.error["code"], sheet.counts["ready"]) == ("checked", "import_died", 1)
+    assert not PlannedWork.objects.exists()
+    assert imported(pia, sheet).state == "imported"
+
+
+def test_whoever_imports_is_the_author_whoever_uploaded(city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
+    other = accounts.actor_of(accounts.user_with("planner", city.east, username="paul"))
+    sheet = uploaded(pia, book(HEADINGS, good("1")), branch=city.east, period=plan)
+
+    imported(other, sheet)
+
+    assert PlannedWork.objects.get().author_id == other.user_id
+
+
+def test_corrections_outlive_a_new_naming_of_the_columns(city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
+    sheet = uploaded(pia, book(HEADINGS, good("1", "nowhere")), branch=city.east, period=plan)
+    sheets.row_edit(actor=pia, sheet_id=sheet.pk, number=2, field="elements", text="T12")
+
+    sheets.sheet_map(actor=pia, sheet_id=sheet.pk, mapping={2: "elements", 3: "starts_at", 4: "ends_at"})
+    sheets.sheet_read(sheet_id=sheet.pk)
+
+    row = sheet.rows.get()
+    assert (row.edits, row.is_wrong) == ({"elements": "T12"}, False)
+
+
+def test_a_window_inside_another_is_told_however_many_lie_between(
+    city: SmallCity, pia: Actor, plan: PlanPeriod
+) -> None:
+    rows = [good("1", start=8, end=20), good("1", start=9, end=10), good("1", start=11, end=12)]
+
+    sheet = uploaded(pia, book(HEADINGS, *rows), branch=city.east, period=plan)
+
+    assert {number: "overlap" in codes for number, codes in problems(sheet).items()} == {2: False, 3: True, 4: True}

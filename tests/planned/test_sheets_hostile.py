@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,22 @@ def test_older_and_other_programs_are_read(name: str) -> None:
     assert table.headers[:2] == ("编号", "停电线路名称")
     assert [line.cells[:1] for line in table.rows] == [("C-01",), ("C-02",)]
     assert table.rows[0].cells[3] == "2026-12-03 08:00"
+
+
+def test_a_file_that_would_end_the_parsers_process_is_refused() -> None:
+    """The list of texts claims two billion entries: the parser asks for a terabyte and aborts."""
+    data = bytearray((HERE / "plan.xls").read_bytes())
+    data[3651] = 0x81
+
+    with pytest.raises(FileRefused):
+        reading.book_of(bytes(data))
+
+
+def test_broken_files_are_refused_and_never_more() -> None:
+    dice = random.Random(7)
+    for _turn in range(40):
+        data = bytearray((HERE / "plan.xls").read_bytes())
+        for _change in range(10):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        with suppress(FileRefused):
+            reading.book_of(bytes(data))

@@ -33,7 +33,7 @@ class SheetUploadForm(ScopedFormMixin, forms.Form):
         help_text=_("Needed only outside a plan."),
     )  # fmt: skip
     work_class = forms.ChoiceField(
-        label=_("Class"), choices=[choice for choice in WorkClass.choices if choice[0] != WorkClass.PLANNED],
+        label=_("Class of work"), choices=[choice for choice in WorkClass.choices if choice[0] != WorkClass.PLANNED],
         initial=WorkClass.TEMPORARY, required=False, help_text=_("Needed only outside a plan."),
     )  # fmt: skip
 

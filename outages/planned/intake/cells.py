@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from outages.planned.intake import choices
-from outages.planned.intake.markup import UNCALCULATED
+from outages.planned.intake.markup import FIRST_DAY, UNCALCULATED
 from outages.planned.intake.problems import CellProblem
 
 A_DAY: Final = 24 * 60
@@ -86,7 +86,6 @@ _DAYS: Final = (
     re.compile(r"(?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?![\d:])"),
     re.compile(r"(?P<d>\d{1,2})\s*[日号]"),
 )
-_SERIAL_FROM: Final = {False: date(1899, 12, 30), True: date(1904, 1, 1)}
 _SERIALS: Final = (30_000, 80_000)  # 1982 to 2119, counted from 1900
 
 
@@ -116,7 +115,7 @@ def _number(digits: str, clock: Clock, said: str) -> Stamp:
     least, most = (_SERIALS[0] - 1462, _SERIALS[1] - 1462) if clock.is_1904 else _SERIALS
     if least <= value < most:
         minutes = round(value * A_DAY)
-        day = _SERIAL_FROM[clock.is_1904] + timedelta(days=minutes // A_DAY)
+        day = FIRST_DAY[clock.is_1904] + timedelta(days=minutes // A_DAY)
         return Stamp(day, minutes % A_DAY if "." in digits else None)
     if "." in digits and value < 1:
         return Stamp(None, round(value * A_DAY))
@@ -241,11 +240,16 @@ def window(text: str, clock: Clock) -> tuple[Stamp, Stamp | None]:
     if len(parts) == 1:
         return stamp(said, clock), None
     start = stamp(parts[0], clock)
-    is_next = bool(_NEXT_DAY.search(parts[1]))
-    end = stamp(_NEXT_DAY.sub("", parts[1]), clock)
-    if is_next and start.day is not None and end.day is None:
-        end = replace(end, day=start.day + timedelta(days=1))
-    return start, end
+    return start, ending(parts[1], clock, start)
+
+
+def ending(text: str, clock: Clock, start: Stamp | None) -> Stamp:
+    """The same for the time at which power is back: 次日6:00 is a day after the beginning."""
+    said = usable(text)
+    end = stamp(_NEXT_DAY.sub("", said), clock)
+    if _NEXT_DAY.search(said) and end.day is None and start is not None and start.day is not None:
+        return replace(end, day=start.day + timedelta(days=1))
+    return end
 
 
 def _split_at_dash(said: str) -> list[str]:

@@ -59,8 +59,9 @@ FIELDS: Final = (
     _field(
         "ends_at", _("Back by"),
         "停电结束时间 计划停电结束时间 结束时间 计划结束时间 停电结束 停电终止时间 终止时间 停电时间止 停电时间结束"
-        " 停电时间至 计划送电时间 送电时间 恢复送电时间 复电时间 计划复电时间 结束 止 至 止时 停电止 计划停电时间结束"
-        " 计划停电时间止 计划停电时间至 stoptime endtime endsat poweroffendtime outageendtime backby end to until ends",
+        " 停电时间至 计划送电时间 送电时间 恢复送电时间 复电时间 计划复电时间 送电结束 结束 止 至 止时 停电止"
+        " 计划停电时间结束 计划停电时间止 计划停电时间至"
+        " stoptime endtime endsat poweroffendtime outageendtime backby end to until ends",
     ),
     _field(
         "day", _("Day"),
@@ -82,7 +83,7 @@ FIELDS: Final = (
     _field("reason", _("Reason for the public"), "停电原因 原因 对外停电原因 poweroffreason reason publicreason"),
     _field("work_type", _("Type of work"), "工作类型 检修类型 作业类型 工作类别 检修类别 worktype typeofwork"),
     _field(
-        "work_class", _("Class"),
+        "work_class", _("Class of work"),
         "停电类型 停电性质 停电类别 计划类型 计划性质 计划类别 是否计划内"
         " typecode powerofftype class outagetype workclass",
     ),
@@ -137,13 +138,20 @@ _OTHER_NAMES: Final = (
 )
 _OTHERS: Final = frozenset(_OTHER_NAMES.split())
 PLACES: Final = ("feeder", "elements")
+# what the checks may ask for, and a row can say even where the file has no column for it
+ADDABLE: Final = ("temporary_reason", "live_line", "live_line_reason", "transfer", "transfer_reason")
+PROBLEM: Final = _("Problem")  # the heading of the column that says what is wrong
 _MANY: Final = frozenset({"elements"})  # several columns may name equipment
+
+
+# in brackets these are no unit but half of what the heading says: 停电时间（起）
+_TELLING: Final = frozenset({"起", "止", "自", "至", "从", "到", "开始", "结束", "from", "to", "until", "start", "end"})
 
 
 def plain(heading: str) -> str:
     """A heading without what varies from file to file: width, case, spaces, punctuation, units in brackets."""
     text = unicodedata.normalize("NFKC", heading).lower()
-    text = re.sub(r"[(\[【〔<].*?[)\]】〕>]", "", text)
+    text = re.sub(r"[(\[【〔<](.*?)[)\]】〕>]", lambda found: found[1] if found[1].strip() in _TELLING else "", text)
     return re.sub(r"[\W_]+", "", text)
 
 
@@ -187,6 +195,23 @@ def guess(headings: Sequence[str]) -> dict[int, str]:
     return mapping
 
 
+def as_remembered(headings: Sequence[str], known: Mapping[str, str]) -> dict[int, str]:
+    """The same by what somebody once said: ``known`` is a plain heading -> its field, or nothing if it is ignored."""
+    guessed = guess(headings)
+    mapping: dict[int, str] = {}
+    for column, heading in enumerate(headings):
+        name = known.get(plain(heading), guessed.get(column, ""))
+        if name and (name not in mapping.values() or name in _MANY):
+            mapping[column] = name
+    return mapping
+
+
+def to_remember(headings: Sequence[str], mapping: Mapping[int, str]) -> dict[str, str]:
+    """What ``as_remembered`` wants to know later; of two columns with one heading the one that means something."""
+    known = {plain(heading): "" for heading in headings}
+    return known | {plain(headings[column]): name for column, name in mapping.items()}
+
+
 def is_enough(mapping: Mapping[int, str]) -> bool:
     """Can a work be made of these columns: a place, and when it begins and ends?"""
     fields = set(mapping.values())
@@ -195,5 +220,16 @@ def is_enough(mapping: Mapping[int, str]) -> bool:
 
 
 def fingerprint(headings: Sequence[str]) -> str:
-    """The same for every file with these headings, in this order."""
-    return hashlib.sha256("\x1f".join(map(plain, headings)).encode()).hexdigest()
+    """The same for every file with these headings, in this order, and for the one that was handed back."""
+    own = [plain(heading) for heading in headings if plain(heading) not in _ours()]
+    return hashlib.sha256("\x1f".join(own).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _ours() -> frozenset[str]:
+    """The headings of the columns that are added to a workbook when it is handed back."""
+    ours: set[str] = set()
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            ours |= {plain(str(PROBLEM)), *(plain(str(BY_NAME[name].label)) for name in ADDABLE)}
+    return frozenset(ours)

@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import Prefetch, Q
-from django.utils import translation
 
 from grid import topology
 from outages.planned import checks, lifecycle
 from outages.planned.findings import Finding, Weight
 from outages.planned.intake import places
-from outages.planned.intake.problems import FINDING, Problem
+from outages.planned.intake.problems import FINDING, Problem, in_every_language
 from outages.planned.intake.rows import Row, Setting, Window, row_read, start_field
 from outages.planned.models import PlannedWork, SheetRow, WindowState, WorkState, WorkWindow
 from outages.planned.selectors import subject_of_draft
@@ -60,9 +57,16 @@ class Checked:
 
 
 def rows_check(
-    asked: Iterable[tuple[int, Mapping[str, str]]], setting: Setting, *, tell: Tell | None = None
+    asked: Iterable[tuple[int, Mapping[str, str]]],
+    setting: Setting,
+    *,
+    tell: Tell | None = None,
+    is_warning: bool = True,
 ) -> Checked:
-    """Understand all rows, say what is wrong with each, and put those of one work together."""
+    """Understand all rows, say what is wrong with each, and put those of one work together.
+
+    With ``is_warning`` those that are right are looked at as a gate would, and what it would ask is said beforehand.
+    """
     said = tell or (lambda _percent, _stage: None)
     rows = [Row(number, texts) for number, texts in asked]
     clock = setting.clock
@@ -79,8 +83,9 @@ def rows_check(
     _compare(works, setting)
     for work in works:
         _wait(work)
-    said(75, "checking")
-    _look_ahead([work for work in works if work.is_good], setting)
+    if is_warning:
+        said(75, "checking")
+        _look_ahead([work for work in works if work.is_good], setting)
     return Checked(rows, works)
 
 
@@ -124,10 +129,13 @@ def _pieces_in(by_window: Mapping[Window, set[int]], row: Row) -> set[int]:
 
 
 def _overlaps(work: Work) -> None:
-    timed = sorted((row for row in work.rows if row.window), key=lambda row: (row.window, row.number))
-    for earlier, later in pairwise(timed):
-        if earlier.window and later.window and earlier.window[1] > later.window[0] and earlier.window != later.window:
-            later.says("overlap", start_field(later), row=earlier.number)
+    timed = sorted((row.window, row.number, row) for row in work.rows if row.window is not None)
+    longest: tuple[Window, Row] | None = None  # of the windows so far the one that ends last
+    for window, _number, row in timed:
+        if longest is not None and longest[0][1] > window[0] and longest[0] != window:
+            row.says("overlap", start_field(row), row=longest[1].number)
+        if longest is None or window[1] > longest[0][1]:
+            longest = window, row
     if len(work.windows) > lifecycle.MOST_WINDOWS:
         work.rows[-1].says("too_many_windows", "key", most=lifecycle.MOST_WINDOWS)
 
@@ -232,7 +240,8 @@ def _look_ahead(works: Sequence[Work], setting: Setting) -> None:
     for number, findings in checks.findings_of(subjects, at=setting.now).items():
         for finding in findings:
             if finding.weight != Weight.TELLS and not finding.answer:
-                works[number].rows[0].problems.append(_warning(finding))
+                first = works[number].rows[0]
+                first.problems.append(_warning(finding, first))
 
 
 def _customers(places_: Collection[int]) -> dict[int, int]:
@@ -241,10 +250,15 @@ def _customers(places_: Collection[int]) -> dict[int, int]:
         return dict(db.fetchall())
 
 
-def _warning(finding: Finding) -> Problem:
-    words = {}
-    for language, _name in settings.LANGUAGES:
-        with translation.override(language):
-            words[language] = finding.words
-    field_ = "starts_at" if finding.code in ("notice_short", "calendar") else ""
-    return Problem(FINDING, field_, {"check": finding.code, "words": words}, is_wrong=False)
+# where a row can answer what a check asks: the first of these of which it speaks
+_ANSWERED_IN: Final[Mapping[str, tuple[str, ...]]] = {
+    "notice_short": ("temporary_reason", "starts_at", "window"),
+    "calendar": ("starts_at", "window"),
+    "alternatives": ("live_line", "transfer"),
+}
+
+
+def _warning(finding: Finding, row: Row) -> Problem:
+    name = next((name for name in _ANSWERED_IN.get(finding.code, ()) if name in row.texts), "")
+    words = in_every_language(lambda: finding.words)
+    return Problem(FINDING, name, {"check": finding.code, "words": words}, is_wrong=False)

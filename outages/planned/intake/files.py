@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
 from django.utils.translation import gettext_lazy as _
@@ -191,10 +192,13 @@ def _look_at_xlsx(parts: Mapping[str, bytes]) -> tuple[bool, _Odd]:
     if b"macroEnabled" in parts.get("[Content_Types].xml", b""):
         raise FileHasMacros()
     book = _understood(lambda: markup.workbook(parts))
+    styles = parts.get("xl/styles.xml")
+    moments = _understood(lambda: markup.moment_styles(styles)) if styles else frozenset()
     odd: _Odd = {}
     for sheet, path in book.sheets.items():
         if path in parts:
-            cells = _understood(lambda part=parts[path]: markup.worksheet(part))  # type: ignore[misc]
+            look = partial(markup.worksheet, parts[path], moments=moments, is_1904=book.is_1904)
+            cells = _understood(look)
             _area_check(sheet, cells.rows, cells.columns)
             odd[sheet] = cells.odd
     return book.is_1904, odd

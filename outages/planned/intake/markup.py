@@ -9,9 +9,11 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Final
 from xml.parsers import expat
 
+FIRST_DAY: Final = {False: date(1899, 12, 30), True: date(1904, 1, 1)}  # by how a workbook counts days
 UNCALCULATED: Final = "ƒ"  # stands before a formula whose value is not in the file
 _MOST_ODD: Final = 10_000
 _MOST_TEXT: Final = 200
@@ -115,12 +117,50 @@ def _part(target: str) -> str:
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 
 
-class _SheetReader(_Reader):
+# formats that Excel knows by number alone and that show a day with its hours
+_MOMENTS: Final = {22}
+_SPOKEN: Final = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
+
+
+class _StylesReader(_Reader):
     def __init__(self) -> None:
         super().__init__()
+        self.formats: dict[str, str] = {}
+        self.styles: list[str] = []
+        self.is_inside = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt":
+            self.formats[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
+        elif name == "cellXfs":
+            self.is_inside = True
+        elif name == "xf" and self.is_inside:
+            self.styles.append(attributes.get("numFmtId", ""))
+
+    def end(self, name: str) -> None:
+        if name == "cellXfs":
+            self.is_inside = False
+
+
+def moment_styles(part: bytes) -> frozenset[str]:
+    """The cell styles that show a day with its hours: only they tell midnight from a day without a time."""
+    reader = _StylesReader()
+    reader.read(part)
+    found = set()
+    for number, of_cells in enumerate(reader.styles):
+        letters = _SPOKEN.sub("", reader.formats.get(of_cells, "")).lower()
+        if ("h" in letters and ("d" in letters or "y" in letters)) or of_cells in {str(one) for one in _MOMENTS}:
+            found.add(str(number))
+    return frozenset(found)
+
+
+class _SheetReader(_Reader):
+    def __init__(self, moments: frozenset[str], first_day: date) -> None:
+        super().__init__()
+        self.moments, self.first_day = moments, first_day
         self.cells = Cells()
         self.row, self.column = -1, -1
-        self.kind = ""
+        self.kind = self.style = ""
         self.formula: list[str] | None = None
         self.value: list[str] | None = None
         self.has_inline = False
@@ -146,7 +186,7 @@ class _SheetReader(_Reader):
             self.row, self.column = int(named[2]) - 1, column_of(named[1])
         else:
             self.column += 1
-        self.kind = attributes.get("t", "")
+        self.kind, self.style = attributes.get("t", ""), attributes.get("s", "0")
         self.formula = self.value = None
         self.has_inline = False
 
@@ -164,6 +204,9 @@ class _SheetReader(_Reader):
             self.cells.mark(self.row, self.column, value or "#")
         elif self.formula is not None and not value and self.kind != "str":
             self.cells.mark(self.row, self.column, f"{UNCALCULATED}={''.join(self.formula)}")
+        elif self.style in self.moments and self.kind in ("", "n") and value.isdecimal() and len(value) <= 6:
+            midnight = self.first_day + timedelta(days=int(value))
+            self.cells.mark(self.row, self.column, f"{midnight} 00:00")
 
 
 def column_of(letters: str) -> int:
@@ -174,9 +217,9 @@ def column_of(letters: str) -> int:
     return number - 1
 
 
-def worksheet(part: bytes) -> Cells:
-    """How far the cells of a sheet of an .xlsx reach, and which of them have no value to go by."""
-    reader = _SheetReader()
+def worksheet(part: bytes, *, moments: frozenset[str] = frozenset(), is_1904: bool = False) -> Cells:
+    """How far the cells of a sheet of an .xlsx reach, and which of them say something that a parser does not tell."""
+    reader = _SheetReader(moments, FIRST_DAY[is_1904])
     reader.read(part)
     return reader.cells
 
@@ -207,8 +250,11 @@ class _TablesReader(_Reader):
         kind, formula = attributes.get("value-type", ""), attributes.get("formula", "")
         if kind or formula:
             self.cells.reach(self.row + self.height - 1, self.column + width - 1)
+        day, _t, clock = attributes.get("date-value", "").partition("T")
         if formula and not kind:
             self.cells.mark(self.row, self.column, f"{UNCALCULATED}={formula.removeprefix('of:=')}")
+        elif clock and not clock.strip("0:.Z"):
+            self.cells.mark(self.row, self.column, f"{day} 00:00")
         self.column += width
 
 

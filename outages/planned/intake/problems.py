@@ -6,12 +6,13 @@ A problem is kept as plain data, so that everybody reads it in their own languag
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from django.conf import settings
+from django.utils import translation
 from django.utils.functional import Promise
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from outages.planned.intake.choices import choice_words
@@ -99,6 +100,19 @@ _FINDINGS: Final[Mapping[str, _Text]] = {
 }
 
 
+def in_every_language(say: Callable[[], object]) -> dict[str, str]:
+    """What is said now to be read later by anybody: language -> words."""
+    words = {}
+    for language, _name in settings.LANGUAGES:
+        with translation.override(language):
+            words[language] = str(say())
+    return words
+
+
+def in_my_language(words: Mapping[str, str]) -> str:
+    return words.get(translation.get_language() or "", "") or next(iter(words.values()), "")
+
+
 @dataclass(frozen=True)
 class Problem:
     """``is_wrong`` keeps the row out; otherwise it is a warning. ``better`` is what could stand there instead."""
@@ -133,8 +147,7 @@ class Problem:
     def words(self) -> str:
         """What is said about the one cell, in the reader's language."""
         if self.code == FINDING:
-            kept: Mapping[str, str] = self.params["words"]
-            return kept.get(get_language() or "", "") or next(iter(kept.values()), "")
+            return in_my_language(self.params["words"])
         params = dict(self.params)
         if self.code == "missing":
             params["label"] = BY_NAME[self.field].label if self.field in BY_NAME else self.field

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
-import python_calamine as calamine
-
-from outages.planned.intake import columns
+from outages.planned.intake import columns, parser
 from outages.planned.intake.files import (
     FileEncrypted,
     FileNoTable,
@@ -23,18 +21,15 @@ from outages.planned.intake.files import (
     Opened,
     opened,
 )
+from outages.planned.intake.parser import MAX_COLUMNS, Merged
 
 MAX_ROWS: Final = 20_000
-MAX_COLUMNS: Final = 200
-MAX_SHEETS: Final = 30
 MAX_TEXT: Final = 2000
 _HEADING_WITHIN: Final = 30  # title lines before the heading
 _HEADING_LINES: Final = 3
-_MOST_MERGED: Final = 5000
 _DEFAULT_NAME: Final = "Sheet1"
 
 Value = str | float | int | bool | datetime | date | time | timedelta
-Merged = tuple[tuple[int, int], tuple[int, int]]  # (first row, column), (last row, column), counted from 0
 
 
 @dataclass(frozen=True)
@@ -82,9 +77,9 @@ def book_of(data: bytes) -> Book:
         return Book((Sheet(_DEFAULT_NAME, tuple(_lines(_csv_rows(file.text)))),))
     try:
         sheets = tuple(_sheets(file))
-    except calamine.PasswordError as locked:
+    except parser.Locked as locked:
         raise FileEncrypted() from locked
-    except (calamine.CalamineError, ValueError, OSError, OverflowError) as broken:
+    except parser.Broken as broken:
         raise FileRefused() from broken
     if not any(sheet.lines for sheet in sheets):
         raise FileNoTable()
@@ -92,17 +87,9 @@ def book_of(data: bytes) -> Book:
 
 
 def _sheets(file: Opened) -> Iterable[Sheet]:
-    with calamine.load_workbook(io.BytesIO(file.data)) as book:
-        shown = [
-            about.name
-            for about in book.sheets_metadata
-            if about.typ == calamine.SheetTypeEnum.WorkSheet and about.visible == calamine.SheetVisibleEnum.Visible
-        ]
-        for name in shown[:MAX_SHEETS]:
-            sheet = book.get_sheet_by_name(name)
-            merged = tuple((sheet.merged_cell_ranges or [])[:_MOST_MERGED])
-            rows = sheet.to_python(skip_empty_area=False)
-            yield Sheet(name, tuple(_filled(list(_lines(rows, file.odd.get(name, {}))), merged)), merged)
+    for sheet in parser.parsed(file.data):
+        lines = list(_lines(sheet.rows, file.odd.get(sheet.name, {})))
+        yield Sheet(sheet.name, tuple(_filled(lines, sheet.merged)), sheet.merged)
 
 
 def _lines(rows: Iterable[Sequence[Any]], odd: Mapping[tuple[int, int], str] | None = None) -> Iterable[Line]:
@@ -250,11 +237,23 @@ def _heading(sheet: Sheet) -> tuple[int, int, tuple[str, ...]]:
             if best is None or score > best[0]:
                 best = (score, first, span, headers)
     if best is not None and best[0][1] >= 2:
-        return best[1:]
+        return _with_lines_above(lines, best[1], best[2], sheet.merged)
     # nothing is known: the first line about as wide as the table
     width = max(sum(map(bool, line.cells)) for line in sheet.lines[: 10 * _HEADING_WITHIN])
     first = next(at for at, line in enumerate(sheet.lines) if 2 * sum(map(bool, line.cells)) >= width)
     return first, 1, _joined(sheet.lines[first : first + 1], sheet.merged)
+
+
+def _with_lines_above(
+    lines: Sequence[Line], first: int, span: int, merged: Sequence[Merged]
+) -> tuple[int, int, tuple[str, ...]]:
+    """A heading that was merged with the line above has begun there: 计划停电时间 stands above 起 and 止."""
+    while first and span < _HEADING_LINES:
+        top, above = lines[first].number - 1, lines[first - 1].number - 1
+        if above != top - 1 or not any(begins <= above and ends >= top for (begins, _l), (ends, _r) in merged):
+            break
+        first, span = first - 1, span + 1
+    return first, span, _joined(lines[first : first + span], merged)
 
 
 def _joined(lines: Sequence[Line], merged: Sequence[Merged]) -> tuple[str, ...]:
@@ -280,10 +279,17 @@ def _is_heading_again(line: Line, headers: Sequence[str]) -> bool:
     return len(filled) > 1 and all(cell in header.split("\n") for cell, header in filled)
 
 
+_SIGNED: Final = re.compile(
+    r"(审核|审批|批准|签发|制表|填报|填表|编制|校核|注|备注|说明)[^\d:：]{0,6}[:：]|(合\s*计|总\s*计|共\s*计|小\s*计)"
+)
+
+
 def _is_remark(line: Line, mapping: Mapping[int, str]) -> bool:
     """A line below or between that names neither a place nor a time: totals, signatures, notes."""
     telling = {"feeder", "elements", "starts_at", "ends_at", "window", "day"}
     if not columns.is_enough(mapping):
         return False
     filled = [column for column, cell in enumerate(line.cells) if cell]
+    if _SIGNED.match(line.cells[filled[0]]):
+        return True
     return not any(mapping.get(column) in telling for column in filled) and len(filled) <= 3

@@ -104,12 +104,12 @@ class Row:
 def texts_of(
     cells_: Sequence[str], edits: Mapping[str, str], mapping: Mapping[int, str]
 ) -> dict[str, str]:  # fmt: skip
-    """What a row says field by field, with what somebody typed over it."""
+    """What a row says field by field, with what somebody typed over it or added to it."""
     texts: dict[str, str] = {}
     for column in sorted(mapping):
         name, text = mapping[column], cells_[column] if column < len(cells_) else ""
         texts[name] = "、".join(part for part in (texts.get(name, ""), text) if part)
-    return texts | {name: text for name, text in edits.items() if name in texts}
+    return texts | dict(edits)
 
 
 # --- one row by itself ---------------------------------------------------------------------------------
@@ -169,10 +169,10 @@ def _stamps(row: Row, clock: Clock) -> tuple[Stamp | None, Stamp | None, bool]:
         start, end = _cell(row, "window", lambda text: cells.window(text, clock))
     if texts.get("starts_at"):
         start = _cell(row, "starts_at", lambda text: cells.stamp(text, clock))
+    start = start.on(day) if start is not None else None
     if texts.get("ends_at"):
-        end = _cell(row, "ends_at", lambda text: cells.stamp(text, clock))
+        end = _cell(row, "ends_at", lambda text: cells.ending(text, clock, start))
     if start is not None:
-        start = start.on(day)
         if start.day is None:
             row.says("no_day", start_field(row), text=cells.clock_words(start))
             raise Told
@@ -248,24 +248,24 @@ def _window_check(row: Row, setting: Setting, clock: Clock) -> None:
 
 
 def _facts(row: Row, setting: Setting) -> None:
-    """Everything that is written down as it is, for the columns that the file has."""
-    facts, fields = row.facts, setting.fields
+    """Everything that is written down as it is, for the fields of which the row speaks at all."""
+    facts, texts = row.facts, row.texts
     for name in TEXTS:
-        if name in fields:
+        if name in texts:
             facts[name] = _limit(row, name, _plain_text(row, name))
     for name in CHOICES:
-        if name in fields:
+        if name in texts:
             value = value_in(row, name, lambda text, name=name: cells.choice(name, text))  # type: ignore[misc]
             if value or name != "work_type":
                 facts[name] = value or ""
-    if "crews" in fields and row.texts["crews"]:
+    if texts.get("crews"):
         crews = value_in(row, "crews", lambda text: cells.whole_number(text, least=1, most=MOST_CREWS))
         facts["crews"] = crews or 1
-    if "is_fixed" in fields:
+    if "is_fixed" in texts:
         facts["is_fixed"] = bool(value_in(row, "is_fixed", lambda text: cells.yes_no("is_fixed", text)))
-    _reason(row, setting)
+    _reason(row)
     _class(row, setting)
-    _title(row, setting)
+    _title(row)
 
 
 def value_in(row: Row, name: str, read: Callable[[str], T]) -> T | None:
@@ -279,8 +279,8 @@ def _plain_text(row: Row, name: str) -> str:
     return value_in(row, name, cells.usable) or ""
 
 
-def _reason(row: Row, setting: Setting) -> None:
-    text = _plain_text(row, "reason") if "reason" in setting.fields else ""
+def _reason(row: Row) -> None:
+    text = _plain_text(row, "reason") if "reason" in row.texts else ""
     if text:
         name = "reason_zh" if any("\u4e00" <= letter <= "\u9fff" for letter in text) else "reason_en"
         row.facts[name] = _limit(row, name, text)
@@ -288,7 +288,7 @@ def _reason(row: Row, setting: Setting) -> None:
 
 def _class(row: Row, setting: Setting) -> None:
     named = ""
-    if "work_class" in setting.fields:
+    if "work_class" in row.texts:
         named = value_in(row, "work_class", lambda text: cells.choice("work_class", text)) or ""
     value = named or setting.work_class
     if not named and value == WorkClass.PLANNED and row.facts.get("temporary_reason"):
@@ -296,10 +296,10 @@ def _class(row: Row, setting: Setting) -> None:
     row.facts["work_class"] = str(value)
 
 
-def _title(row: Row, setting: Setting) -> None:
-    title = _plain_text(row, "title") if "title" in setting.fields else ""
+def _title(row: Row) -> None:
+    title = _plain_text(row, "title") if "title" in row.texts else ""
     title = title or row.facts.get("reason_zh") or row.facts.get("reason_en") or ""
-    if not title and "title" in setting.fields:
+    if not title and "title" in row.texts:
         if not any(problem.field == "title" for problem in row.problems):
             row.says("missing", "title")
     elif not title:

@@ -16,7 +16,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from accounts.pages import cell_text
 from outages.planned.intake import choices
-from outages.planned.intake.columns import BY_NAME
+from outages.planned.intake.columns import BY_NAME, PROBLEM
 from outages.planned.intake.problems import Problem
 from outages.planned.intake.reading import Line, Table, text_of
 
@@ -121,15 +121,20 @@ class Marked:
 
 
 def returned(
-    table: Table, marks: Iterable[Marked], *, mapping: Mapping[int, str], only_wrong: bool = False
+    table: Table, marks: Iterable[Marked], *, mapping: Mapping[int, str], more: Sequence[str] = (),
+    only_wrong: bool = False,
 ) -> bytes:  # fmt: skip
     """The branch's own sheet with a column that says what is wrong, and a comment on each cell that is.
 
-    Rebuilt from its values: whatever else a file may carry (macros, links, formulas) does not come back.
+    ``more`` are the fields that somebody added to rows; they stand in columns behind the branch's own, from
+    ``width_of`` on. Rebuilt from its values: whatever else a file may carry (macros, links, formulas) does not come
+    back.
     """
     by_number = {mark.number: mark for mark in marks}
     columns = {name: column for column, name in sorted(mapping.items(), reverse=True)}
-    width = len(table.headers)
+    own = width_of(table)
+    columns |= {name: own + n for n, name in enumerate(more)}
+    width = own + len(more)
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, _OPTIONS) as book:
         sheet = book.add_worksheet(_sheet_name(table.sheet.name))
@@ -138,7 +143,9 @@ def returned(
         for line in table.above:
             _line(sheet, line.number - 1, line, looks, bold=line.number > table.header_row - 3)
         _merged(sheet, table, looks)
-        sheet.write_string(table.header_row - 1, width, _("Problem"), looks.heading)
+        for n, name in enumerate(more):
+            sheet.write_string(table.header_row - 1, own + n, str(BY_NAME[name].label), looks.heading)
+        sheet.write_string(table.header_row - 1, width, str(PROBLEM), looks.heading)
         sheet.set_column(width, width, 60)
         at = table.header_row
         for line in table.rows:
@@ -154,6 +161,11 @@ def returned(
             at += 1
         sheet.freeze_panes(max(table.header_row, first), 0)
     return out.getvalue()
+
+
+def width_of(table: Table) -> int:
+    """The branch's own columns, those without a heading included."""
+    return max(len(table.headers), *(len(line.cells) for line in (*table.rows, *table.remarks)), 0)
 
 
 class _Looks:
@@ -181,6 +193,8 @@ def _line(
             continue
         value = values[column] if column < len(values) else ""
         shown = line.cells[column] if column < len(line.cells) else ""
+        if isinstance(value, date) and not isinstance(value, datetime) and shown.endswith(" 00:00"):
+            value = datetime.combine(value, time())  # midnight, not a day without a time
         if value == "" and shown:
             value = shown  # a cell that was merged over several lines, or a formula without a value
         if value != "":

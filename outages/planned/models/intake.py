@@ -100,7 +100,7 @@ class ColumnMapping(models.Model):
 
     branch = models.ForeignKey(Branch, models.CASCADE, related_name="+")
     headings = models.CharField(max_length=64)  # SHA-256 of the headings
-    mapping = models.JSONField()  # heading -> field
+    mapping = models.JSONField()  # plain heading -> field, or nothing for a column that is ignored
     updated_at = models.DateTimeField(db_default=Now())
 
     branch_lookup = "branch"
