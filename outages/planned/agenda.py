@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -267,6 +268,11 @@ class Day:
     @property
     def is_weekend(self) -> bool:
         return self.day.weekday() >= 5
+
+    @property
+    def weekday(self) -> str:
+        """As short as the language has it: Mon, 一."""
+        return str(WEEKDAYS_ABBR[self.day.weekday()]).removeprefix("星期")
 
     @property
     def kind(self) -> str:

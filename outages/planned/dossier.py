@@ -260,6 +260,13 @@ CHECK_NAMES: Final[dict[str, Promise]] = {
 }
 
 
+SHOWN_A_CONCERN: Final = 30
+
+
+def check_name(code: str) -> str:
+    return str(CHECK_NAMES.get(code, code))
+
+
 @dataclass
 class Concern:
     """One check with every work of the plan about which it has something to say."""
@@ -269,7 +276,7 @@ class Concern:
 
     @property
     def name(self) -> str:
-        return str(CHECK_NAMES.get(self.code, self.code))
+        return check_name(self.code)
 
     @property
     def first(self) -> Finding:
@@ -288,6 +295,15 @@ class Concern:
     @property
     def unanswered(self) -> int:
         return sum(finding.is_open for _line, finding in self.items)
+
+    @property
+    def shown(self) -> list[tuple[Line, Finding]]:
+        """As many as one reads at once, those without an answer first: each answer brings up the next."""
+        return sorted(self.items, key=lambda item: not item[1].is_open)[:SHOWN_A_CONCERN]
+
+    @property
+    def more(self) -> int:
+        return max(0, len(self.items) - SHOWN_A_CONCERN)
 
     @property
     def customers(self) -> int:
@@ -334,7 +350,7 @@ def totals_of(lines: Iterable[Line]) -> PlanTotals:
 
 @dataclass(frozen=True)
 class Announcement:
-    """Who hears of the plan when it is published, when they hear next, and who hears too late."""
+    """Who hears of the plan when it is published, when they hear next, and which works are announced late."""
 
     customers: int
     critical: int
@@ -350,8 +366,17 @@ def announcement_of(lines: Iterable[Line], *, now: datetime) -> Announcement:
         all=Sum("customers", default=0), important=Sum("critical", default=0)
     )
     ahead = sorted(moment for line in going for moment in _reminders(line) if moment > now)
-    late = tuple(line for line in going if any(finding.code == "notice_short" for finding in line.findings))
+    late = tuple(line for line in going if _is_announced_late(line, now))
     return Announcement(told["all"], told["important"], ahead[0] if ahead else None, late)
+
+
+def _is_announced_late(line: Line, now: datetime) -> bool:
+    """A work that says why it cannot wait passes its check; its customers hear of it late all the same."""
+    rules = standards.pack(line.work.branch.rule_pack).notice
+    exempt = rules.exempt_below
+    if exempt is not None and all(entry.ends - entry.starts < exempt.delta for entry in line.entries):
+        return False
+    return bool(line.entries) and now > rules.planned.before(line.entries[0].starts)
 
 
 def _reminders(line: Line) -> list[datetime]:

@@ -67,6 +67,8 @@ def is_own_period(*, actor: Actor, period: PlanPeriod, action: str) -> bool:
 
 def is_own_work(*, actor: Actor, work: PlannedWork, action: str) -> bool:
     hands = [work.author_id]
+    if work.author_id is None:  # a joint outage was written by those who wrote its works
+        hands += work.children.values_list("author_id", flat=True)
     if action == "approve":
         hands.append(work.checked_by_id)
     return actor.user_id is not None and actor.user_id in hands

@@ -198,6 +198,14 @@ def clock(value: datetime | None) -> str:
 
 
 @register.filter
+def moment_after(value: datetime | None, earlier: datetime | None) -> str:
+    """The end of what began at ``earlier``: the time alone on the same day."""
+    if value is not None and earlier is not None and timezone.localdate(value) == timezone.localdate(earlier):
+        return clock(value)
+    return moment(value)
+
+
+@register.filter
 def since(value: datetime | None) -> str:
     """How long ago, coarse."""
     return "" if value is None else span(timezone.now() - value)

@@ -13,6 +13,7 @@ from accounts.actor import Actor
 from grid.models import Branch
 from outages.planned.models import PlanPeriod, PlanSheet
 from outages.planned.services import sheets
+from tests.planned.world import ahead
 
 # 编号 … as the public application forms have them
 HEADINGS = ("编号", "停电线路名称", "停电设备名称", "停电开始时间", "停电结束时间", "检修内容", "负责人", "备注")
@@ -32,6 +33,15 @@ def book(*lines: Sequence[Any], name: str = "周计划", **others: Sequence[Sequ
                     elif value not in ("", None):
                         sheet.write(at, column, value)
     return out.getvalue()
+
+
+def day(hour: int = 8, days: float = 20) -> datetime:
+    """A full hour on the branch's clock, as a spreadsheet holds it: without a zone."""
+    return ahead(days, hour).replace(tzinfo=None)
+
+
+def good(key: str, element: str = "T11", *, start: int = 8, end: int = 12, days: float = 20) -> list[Any]:
+    return [key, "", element, day(start, days), day(end, days), "更换绝缘子", "王工", ""]
 
 
 def uploaded(

@@ -51,7 +51,7 @@ def month_of(days: float) -> str:
 
 def cell(page: str, day: datetime) -> str:
     """The month's cell of a day; of two (a day of the month before) the one that is inside."""
-    found = re.findall(r"<td><div class=\"day([^\"]*)\">(.*?)</div></td>", page, re.S)
+    found = re.findall(r"<td class=\"day([^\"]*)\">(.*?)</td>", page, re.S)
     return str(next(body for _classes, body in found if f'aria-label="{day:%Y-%m-%d}"' in body))
 
 

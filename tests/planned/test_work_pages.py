@@ -276,7 +276,8 @@ def test_the_panel_names_works_that_could_be_one_outage(browser: Client, city: S
 
     page = text_of(browser.post("/planned/works/panel/", typed_for(city, "L11")))
 
-    assert f'href="/planned/works/{other.reference}/"' in page
+    assert page.count(f'<a href="/planned/works/{other.reference}/">{other.reference}</a>') == 1
+    assert page.count(other.reference) == 2  # the sentence holds the link
 
 
 def test_the_panel_of_nothing_asks_for_an_element(browser: Client) -> None:
@@ -379,7 +380,9 @@ def test_the_second_of_two_sees_what_is_saved_and_keeps_what_was_typed(
     work.refresh_from_db()
     assert response.status_code == 409
     assert "Somebody else changed this" in page
+    assert "Paul changed the work" in page
     assert "<td>theirs</td><td>mine</td>" in page
+    assert "Messages to customers</th>" not in page  # the announcement is nobody's choice, so no difference
     assert 'name="title" value="mine"' in page
     assert f'name="version" value="{work.version}"' in page
     assert everything_planned() == before
@@ -454,6 +457,16 @@ def test_the_page_shows_how_it_went(browser: Client, city: SmallCity, pia: Actor
     assert "2 customers</div>" in page
     assert "1 customer</div>" in page
     assert "15 min late" in page
+
+
+def test_what_was_decided_shows_the_answers_it_was_decided_with(
+    browser: Client, city: SmallCity, pia: Actor, lena: Actor, otto: Actor
+) -> None:
+    work = gone_through(city, pia, lena, otto)
+
+    page = text_of(browser.get(f"/planned/works/{work.reference}/"))
+
+    assert "<strong>Life support without a risk sheet</strong>: 已核实，按要求执行" in page
 
 
 @pytest.mark.parametrize("windows", [1, 10])
@@ -567,6 +580,7 @@ def test_a_gate_names_what_must_be_answered_and_takes_the_answer(browser: Client
     assert response.status_code == 409
     assert "life support has no risk sheet" in page
     assert 'name="step" value="submit"' in page
+    assert page.count('<details class="disclosure" open>') == 1  # what is open waits for its answer
     assert everything_planned() == before
     typed = {"code": "life_support", "reason": "已备发电机", "step": "submit"}
     answered_there = browser.post(f"/planned/works/{work.reference}/answer/", typed)

@@ -84,8 +84,8 @@ class WorkDayForm(ScopedFormMixin, forms.Form):
 
     day = DayField(label=_("Day"))
     kind = forms.ChoiceField(label=_("Kind"), choices=DayKind.choices)
-    name = forms.CharField(label=_("Name"), max_length=64)
-    name_en = forms.CharField(label=_("English name"), max_length=64, required=False)
+    name = forms.CharField(label=_("Occasion"), max_length=64)
+    name_en = forms.CharField(label=_("Occasion in English"), max_length=64, required=False)
     branch = ScopedModelChoiceField(Branch.objects.all(), label=_("Branch, with all below it"), required=False)
 
     def __init__(self, *args: Any, actor: Actor, capability: str, for_all: bool, **kwargs: Any) -> None:

@@ -62,7 +62,7 @@ class WorkForm(ScopedFormMixin, forms.Form):
         .order_by("starts_on", "branch"),
         capability="plan.submit", label=_("Plan"), required=False, empty_label=_("outside a plan"),
     )  # fmt: skip
-    work_class = forms.ChoiceField(label=_("Class"), choices=WorkClass.choices, initial=WorkClass.PLANNED)
+    work_class = forms.ChoiceField(label=_("Class of work"), choices=WorkClass.choices, initial=WorkClass.PLANNED)
     temporary_reason = forms.CharField(
         label=_("Why it cannot wait"), max_length=300, required=False,
         help_text=_("Needed for temporary and emergency work."),
@@ -78,9 +78,9 @@ class WorkForm(ScopedFormMixin, forms.Form):
     reason_en = forms.CharField(label=_("Public reason (English)"), max_length=200, required=False)
 
     live_line = forms.ChoiceField(label=_("Live-line work"), choices=Alternative.choices, required=False)
-    live_line_reason = forms.CharField(label=_("Why so"), max_length=200, required=False)
+    live_line_reason = forms.CharField(label=_("Live-line work: why so"), max_length=200, required=False)
     transfer = forms.ChoiceField(label=_("Transfer supply"), choices=Alternative.choices, required=False)
-    transfer_reason = forms.CharField(label=_("Why so"), max_length=200, required=False)
+    transfer_reason = forms.CharField(label=_("Transfer supply: why so"), max_length=200, required=False)
     transfer_tie = forms.TypedChoiceField(label=_("Over the tie"), coerce=int, empty_value=None, required=False)
     customer_work = forms.CharField(
         label=_("Customer's own work at the same time"), max_length=300, required=False,
@@ -288,7 +288,7 @@ def typed_of(work: PlannedWork) -> Typed:
     typed: Typed = MultiValueDict({name: [_text(getattr(work, name))] for name in names if name != "transfer_tie"})
     typed["transfer_tie"] = _text(work.transfer_tie_id)
     typed["is_fixed"] = "on" if work.is_fixed else ""
-    typed.setlist("notice_plan", list(work.notice_plan))
+    typed.setlist("notice_plan", [stage for stage in work.notice_plan if stage != NoticeStage.ANNOUNCED])
     typed.setlist("element", [str(element.pk) for element in work.elements.all()])
     windows_typed(typed, [(window.starts_at, window.ends_at) for window in work.windows.all()])
     typed["version"] = str(work.version)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from grid.models import Branch
 
@@ -18,7 +19,7 @@ class PeriodKind(models.TextChoices):
 
 
 class PeriodState(models.TextChoices):
-    OPEN = "open", _("open")
+    OPEN = "open", pgettext_lazy("plan", "open")
     SUBMITTED = "submitted", _("submitted")
     ENDORSED = "endorsed", _("endorsed by the branch lead")
     RETURNED = "returned", _("returned")

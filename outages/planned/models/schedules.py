@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from outages.planned.models.plans import PlanPeriod
 from outages.planned.models.works import PlannedWork
@@ -55,7 +56,7 @@ class ScheduleLine(models.Model):
     """
 
     class Decision(models.TextChoices):
-        OPEN = "open", _("open")
+        OPEN = "open", pgettext_lazy("decision", "open")
         ACCEPTED = "accepted", _("accepted")
         REFUSED = "refused", _("refused")
         STALE = "stale", _("the work has changed meanwhile")

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from grid.models import Branch, Customer, GridElement
 from outages.models import Outage
@@ -19,7 +20,7 @@ from outages.planned.models.plans import PlanPeriod
 class WorkClass(models.TextChoices):
     """计划/临时/紧急: how early customers can be told decides the class (``domain.md`` 5.2, publish)."""
 
-    PLANNED = "planned", _("planned work")
+    PLANNED = "planned", pgettext_lazy("class", "planned work")
     TEMPORARY = "temporary", _("temporary work")
     EMERGENCY = "emergency", _("emergency work")
 

@@ -1,7 +1,8 @@
 """Everything that is done with plans and works. One module a subject:
 
 ``works`` enter and change · ``sketches`` what is being typed · ``gates`` hand in, check, approve, publish ·
-``periods`` the same for a whole plan · ``course`` what happens to a published window.
+``periods`` the same for a whole plan · ``course`` what happens to a published window · ``sheets`` the branch's own
+spreadsheet on its way in (imported by its own name).
 """
 
 from outages.planned.services.course import (

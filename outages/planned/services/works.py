@@ -132,9 +132,11 @@ def works_create(
 
 def _formed(actor: Actor, branch: Branch, period: PlanPeriod | None, draft: WorkDraft, reference: str) -> PlannedWork:
     facts = completed({"work_type": WorkType.MAINTENANCE, **draft.facts})
+    now = timezone.now()  # the database's own default would be an expression a row, which is slow for thousands
     return PlannedWork(
-        reference=reference, branch=branch, period=period, author_id=actor.user_id, author_name=actor.name, **facts
-    )
+        reference=reference, branch=branch, period=period, author_id=actor.user_id, author_name=actor.name,
+        created_at=now, updated_at=now, **facts,
+    )  # fmt: skip
 
 
 def completed(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -445,7 +447,7 @@ def steps_append(
     """Write a line into the history of a plan, or of each of these works, in the transaction that made it true."""
     row: dict[str, Any] = {
         "verb": verb, "actor_kind": actor.kind, "actor_name": actor.name, "actor_id": actor.user_id,
-        "note": note[:500], "facts": dict(facts or {}),
+        "note": note[:500], "facts": dict(facts or {}), "at": timezone.now(),
     }  # fmt: skip
     rows = [PlanStep(period=period, **row)] if period is not None else []
     PlanStep.objects.bulk_create([*rows, *(PlanStep(work=work, **row) for work in works)], batch_size=BATCH)

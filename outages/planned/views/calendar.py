@@ -249,7 +249,7 @@ def feeders(request: HttpRequest) -> HttpResponse:
         **around,
         "days": days,
         "rows": [
-            (feeder, [on_feeder[feeder].get(day.day, []) for day in days], _windows_in(on_feeder[feeder]))
+            (feeder, [(day, on_feeder[feeder].get(day.day, [])) for day in days], _windows_in(on_feeder[feeder]))
             for feeder in sorted(on_feeder)
         ],
         "count": len(entries),

@@ -25,7 +25,7 @@ from accounts.scope import visible_to
 from grid import topology
 from grid.models import GridElement
 from outages.lifecycle import IllegalTransition
-from outages.planned import lifecycle, policies, selectors, services
+from outages.planned import dossier, lifecycle, policies, selectors, services
 from outages.planned.forms.works import (
     CHANGES,
     GROUPS,
@@ -151,8 +151,8 @@ def _collided(
     since = fresh.steps.filter(pk__gt=form.cleaned_data["seen"] or 0).order_by("pk")
     typed["version"], typed["seen"] = saved.get("version", ""), saved.get("seen", "")
     return _show(
-        request, actor, typed, work=fresh, status=Conflict.status, theirs=theirs, since=list(since),
-        their_windows=list(fresh.windows.all()),
+        request, actor, typed, work=fresh, status=Conflict.status, theirs=theirs,
+        since=[(step, dossier.word_of(step.verb)) for step in since], their_windows=list(fresh.windows.all()),
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from outages.planned.services import ChecksOpen
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
 
 PLANS_A_PAGE: Final = 50
-_STATE_TONES: Final = {PeriodState.RETURNED: ("p2", "amber"), PeriodState.PUBLISHED: ("restored", "green")}
+_STATE_TONES: Final = {PeriodState.RETURNED: ("p2", "amber"), PeriodState.PUBLISHED: ("restored", "quiet")}
 
 
 # --- the list ---------------------------------------------------------------------------------------

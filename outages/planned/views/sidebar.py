@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 import standards
@@ -38,9 +42,23 @@ class FindingRow:
     rule_value: str
 
     @property
+    def sentence(self) -> SafeString:
+        """Its words with links to what they name; what they do not name follows."""
+        words, names = self.finding.words, self.finding.references
+        links = {name: format_html('<a href="{}">{}</a>', _address(name), name) for name in names}
+        unnamed = [name for name in names if name not in words]
+        pieces = re.split(f"({'|'.join(map(re.escape, names))})", words) if names else [words]
+        sentence = format_html_join("", "{}", [(links.get(piece, piece),) for piece in pieces])
+        return sentence + format_html_join("", " {}", [(links[name],) for name in unnamed])
+
+    @property
     def citation(self) -> str:
         rule = self.finding.rule
         return rule.citation if rule is not None else ""
+
+
+def _address(reference: str) -> str:
+    return reverse("planned:work" if reference.startswith("W-") else "outages:detail", args=[reference])
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,11 @@ class Sidebar:
     groups: list[FindingGroup]
     calmer: tuple[CalmerWindow, ...]
     open_count: int
+
+    @property
+    def cites_lead(self) -> bool:
+        """The rule is named once: by the finding where there is one."""
+        return not any(row.finding.code == "notice_short" for group in self.groups for row in group.rows)
 
 
 NOTHING: Final = Sidebar(None, None, (), None, [], (), 0)

@@ -29,7 +29,7 @@ from outages.planned import checks, dossier, lifecycle, policies, selectors, ser
 from outages.planned.agenda import look_of
 from outages.planned.findings import Finding, Subject
 from outages.planned.forms.steps import AnswerForm, CancelWorkForm, GateForm, ReturnForm, RiskSheetForm
-from outages.planned.models import NoticeStage, PlannedWork, RiskSheet, WorkState, WorkWindow
+from outages.planned.models import CheckAnswer, NoticeStage, PlannedWork, RiskSheet, WorkState, WorkWindow
 from outages.planned.services import ChecksOpen
 from outages.planned.views.sidebar import groups_of, lead_of
 from standards.errors import Conflict, DomainError, Forbidden, NotFound
@@ -76,7 +76,7 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
         "groups": groups_of(findings),
         "lead": _lead(work, subject) if is_undecided else None,
         "is_undecided": is_undecided,
-        "answers": [] if is_undecided else list(work.answers.order_by("pk")),
+        "answers": [] if is_undecided else _answers(work),
         "may_answer": is_undecided and policies.may(actor=actor, action="answer", branch=work.branch),
         "areas": list(work.work_places.select_related("element").order_by("-customers")[:PLACES_SHOWN]),
         "may_see_customers": may_see,
@@ -89,6 +89,11 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
         "may_edit": work.state in lifecycle.EDITABLE and policies.may(actor=actor, action="edit", branch=work.branch),
         "may_split": is_undecided and policies.may(actor=actor, action="join", branch=work.branch),
     }
+
+
+def _answers(work: PlannedWork) -> list[tuple[CheckAnswer, str]]:
+    """What was answered, and to what."""
+    return [(given, dossier.check_name(given.code)) for given in work.answers.order_by("pk")]
 
 
 def _lead(work: PlannedWork, subject: Subject) -> Any:
