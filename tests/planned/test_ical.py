@@ -190,7 +190,9 @@ def test_without_a_key_one_signs_in(published: WorkWindow) -> None:
     assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [f"{FEED}?feeder=F1"]
 
 
-@pytest.mark.parametrize("key", ["x", "a:b:c", signing.dumps({"user": 1}, salt="another use")])
+@pytest.mark.parametrize(
+    "key", ["x", "a:b:c", signing.dumps({"user": 1}, salt="another use")], ids=["short", "shaped", "another use"]
+)
 def test_a_key_that_we_did_not_sign_opens_nothing(published: WorkWindow, key: str) -> None:
     assert Client().get(FEED, {"key": key}).status_code == 403
 

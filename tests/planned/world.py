@@ -29,8 +29,15 @@ CONSIDERED = {"live_line": "not_possible", "transfer": "not_possible"}
 
 
 def ahead(days: float, hour: int = 8) -> datetime:
-    """A full hour so many days from now, on the branch's clock (the site's zone here)."""
+    """A full hour so many days from now, on the branch's clock (the site's zone here).
+
+    The days of the plans, 20 to 30, always lie in one month: where they do not, they all lie some days later.
+    """
     day = timezone.localtime() + timedelta(days=days)
+    if 20 <= days <= 30:
+        first, last = (timezone.localdate() + timedelta(days=n) for n in (20, 30))
+        if first.month != last.month:
+            day += last.replace(day=1) - first
     return day.replace(hour=hour, minute=0, second=0, microsecond=0)
 
 
