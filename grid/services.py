@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg2
@@ -25,6 +26,9 @@ from grid.models import GridImport
 from standards.errors import Conflict
 
 Progress = Callable[[int, str], None]
+
+LATER = timedelta(minutes=2)  # after which a task that has not come is called again
+LOCK = 0x4749  # the space of the locks that a running import holds
 
 READERS = {"csv": csv.read, "cim": cim.read, "dss": dss.read}
 _ENDINGS = {".csv": "csv", ".xml": "cim", ".gz": "cim", ".dss": "dss"}
@@ -162,16 +166,48 @@ def import_confirm(*, import_id: int) -> GridImport:
 
 def uploaded_import_run(*, import_id: int, apply: bool) -> dict[str, int]:
     """Run an uploaded import once: a task that comes twice finds it no longer queued."""
-    claimed = GridImport.objects.filter(pk=import_id, status=GridImport.Status.QUEUED, is_dry_run=not apply).update(
-        status=GridImport.Status.READING
-    )
-    if not claimed:
-        return {"run": 0}
-    grid_import = GridImport.objects.get(pk=import_id)
-    import_run(grid_import=grid_import, paths=_paths_of(grid_import), apply=apply)
+    with _at_work(import_id) as is_alone:
+        claimed = is_alone and GridImport.objects.filter(
+            pk=import_id, status=GridImport.Status.QUEUED, is_dry_run=not apply
+        ).update(status=GridImport.Status.READING)
+        if not claimed:
+            return {"run": 0}
+        grid_import = GridImport.objects.get(pk=import_id)
+        import_run(grid_import=grid_import, paths=_paths_of(grid_import), apply=apply)
     if grid_import.status != GridImport.Status.PREVIEW:
         shutil.rmtree(_folder_of(grid_import), ignore_errors=True)
     return {"run": 1, "errors": len(grid_import.errors)}
+
+
+@contextmanager
+def _at_work(import_id: int) -> Iterator[bool]:
+    """Whether nobody else is at it; as long as this process lives, others see that somebody is."""
+    with connection.cursor() as db:
+        db.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, import_id])
+        is_alone = bool(db.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as db:
+                db.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, import_id])
+
+
+def imports_left_behind() -> list[tuple[int, bool]]:
+    """Uploaded imports that still wait although their task should have come: (id, whether to make the changes).
+
+    Where the worker died nothing was changed: such an import ends, and says so.
+    """
+    status = GridImport.Status
+    uploaded = GridImport.objects.filter(started_at__lt=timezone.now() - LATER)
+    for begun in uploaded.filter(status__in=[status.READING, status.APPLYING]):
+        with transaction.atomic(), connection.cursor() as db:
+            db.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK, begun.pk])
+            if db.fetchone()[0] and _folder_of(begun).is_dir():
+                _finish(begun, status.FAILED, errors=[Problem("import_died")])
+                shutil.rmtree(_folder_of(begun), ignore_errors=True)
+    waiting = uploaded.filter(status=status.QUEUED).order_by("pk")
+    return [(pk, not is_dry_run) for pk, is_dry_run in waiting.values_list("pk", "is_dry_run")]
 
 
 def _folder_of(grid_import: GridImport) -> Path:

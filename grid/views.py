@@ -46,7 +46,7 @@ def import_list(request: HttpRequest) -> HttpResponse:
             source=form.cleaned_data["source"],
             branch_code=branch.code if branch else "",
         )
-        tasks.import_run.delay_on_commit(grid_import.pk, apply=False)  # type: ignore[attr-defined]  # of DjangoTask
+        tasks.import_run.delay_on_commit(grid_import.pk, apply=False)
         return redirect("grid:import", pk=grid_import.pk)
     page = Paginator(GridImport.objects.all(), 25).get_page(request.GET.get("page"))
     context = {"form": form, "page_obj": page, "templates": list(COLUMNS)}
@@ -96,7 +96,7 @@ def _context(grid_import: GridImport) -> dict[str, Any]:
 def import_confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Make the changes that the preview showed."""
     services.import_confirm(import_id=pk)
-    tasks.import_run.delay_on_commit(pk, apply=True)  # type: ignore[attr-defined]  # of DjangoTask
+    tasks.import_run.delay_on_commit(pk, apply=True)
     return redirect("grid:import", pk=pk)
 
 

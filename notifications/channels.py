@@ -161,7 +161,7 @@ def the_ways_out_are_usable(**_kwargs: object) -> list[CheckMessage]:
 
 
 class ConsoleSender:
-    """For development: the message goes to the terminal, the address masked."""
+    """For development: the message goes to the terminal, the address masked; of a batch, the first one."""
 
     rate = 1_000.0
 
@@ -170,8 +170,9 @@ class ConsoleSender:
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         refuse_in_transaction()
-        for message in messages:
-            sys.stdout.write(f"[{self.channel}] {masked(message.to)}: {message.text}\n")
+        for message in messages[:1]:
+            more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+            sys.stdout.write(f"[{self.channel}] {masked(message.to)}: {message.text}{more}\n")
         sys.stdout.flush()
         return [Outcome("accepted", provider_id=f"console:{message.client_ref}") for message in messages]
 

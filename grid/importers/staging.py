@@ -54,6 +54,7 @@ MESSAGES: dict[str, Promise] = {
     "bad_email": _("“%(value)s” is not an e-mail address."),
     "bad_encoding": _("The file is neither UTF-8 nor GBK."),
     "bad_file": _("The file cannot be read: %(value)s"),
+    "import_died": _("The import was interrupted and nothing was changed. Upload the files again."),
     "bad_geometry": _("The geometry is not a JSON list of points."),
     "bad_number": _("“%(value)s” is not a number that can stand here."),
     "bad_phone": _("“%(value)s” is not a telephone number."),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from grid.models import GridElement, GridImport, ServicePoint
-from grid.services import import_confirm, uploaded_import_run
+from grid.services import import_confirm, imports_left_behind, uploaded_import_run
 from tests.factories.accounts import ada, dora
 from tests.grid.conftest import CITY
 
@@ -101,3 +103,26 @@ def test_only_administrators_may_import(client: Client) -> None:
     assert client.get("/grid/imports/").status_code == 403
     assert client.post("/grid/imports/", {"source_format": "csv"}).status_code == 403
     assert not GridImport.objects.exists()
+
+
+def test_what_was_never_begun_is_called_again(admin_client: Client, media: Path) -> None:
+    grid_import = upload(admin_client, CITY)
+    assert imports_left_behind() == []  # its task may still come
+
+    GridImport.objects.update(started_at=timezone.now() - timedelta(minutes=3))
+
+    assert imports_left_behind() == [(grid_import.pk, False)]
+    uploaded_import_run(import_id=grid_import.pk, apply=False)
+    import_confirm(import_id=grid_import.pk)
+    assert imports_left_behind() == [(grid_import.pk, True)]
+
+
+def test_an_import_whose_worker_died_ends_with_a_reason(admin_client: Client, media: Path) -> None:
+    grid_import = upload(admin_client, CITY)
+    GridImport.objects.update(status="applying", started_at=timezone.now() - timedelta(minutes=3))
+
+    assert imports_left_behind() == []
+
+    assert "The import was interrupted" in admin_client.get(f"/grid/imports/{grid_import.pk}/").content.decode()
+    assert list((media / "grid-imports").iterdir()) == []
+    assert not GridElement.objects.exists()
