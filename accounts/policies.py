@@ -172,7 +172,7 @@ SCOPE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
     "event:read": frozenset({"event.read"}),
     "supply:read": frozenset({"supply.read"}),
     "stats:read": frozenset({"stats.read"}),
-    "plan:submit": frozenset({"plan.submit"}),
+    "plan:submit": frozenset({"outage.read", "grid.read", "plan.submit"}),  # it reads back what it hands in
     "shedding:write": frozenset({"shedding.write"}),
     "notice:draft": frozenset({"notice.draft"}),
     "delivery:read": frozenset({"delivery.read"}),

@@ -6,6 +6,7 @@ itself) and may name the capability that reading it needs in ``read_capability``
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final, TypeVar
 
 from django import forms
@@ -15,6 +16,7 @@ from rest_framework import serializers
 
 from accounts.actor import Actor
 from accounts.policies import intervals_of
+from standards.errors import UnknownCode
 
 M = TypeVar("M", bound=Model)
 
@@ -66,6 +68,23 @@ def visible_to(actor: Actor, queryset: QuerySet[M], capability: str | None = Non
     return queryset if condition is None else queryset.filter(condition)
 
 
+def ids_known(*, actor: Actor, model: type[Model], codes: Collection[str], capability: str) -> dict[str, int]:
+    """Those of the public codes that the actor may name, with their ids: one statement however many there are."""
+    if not codes:
+        return {}
+    scoped = visible_to(actor, model._default_manager.all(), capability)
+    return dict(scoped.filter(code__in=list(codes)).values_list("code", "pk"))
+
+
+def ids_by_code(*, actor: Actor, model: type[Model], codes: Collection[str], field: str, capability: str) -> list[int]:
+    """The ids behind public codes, in the branches where the actor has the capability. Raises ``UnknownCode``."""
+    found = ids_known(actor=actor, model=model, codes=codes, capability=capability)
+    for code in codes:
+        if code not in found:
+            raise UnknownCode(field=field, value=code)
+    return [found[code] for code in codes]
+
+
 class ScopedModelChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """A form's reference to a branch-owned object; call ``scope_to(actor)`` before use, else it offers nothing.
 
@@ -79,6 +98,10 @@ class ScopedModelChoiceField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
     def scope_to(self, actor: Actor) -> None:
         self.queryset = visible_to(actor, self.unscoped, self.capability)
+
+
+class ScopedModelMultipleChoiceField(forms.ModelMultipleChoiceField, ScopedModelChoiceField):  # type: ignore[type-arg]
+    """The same for several objects at once."""
 
 
 class ScopedFormMixin:

@@ -8,5 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("", include("outages.api.urls")),
     path("", include("outages.faults.api.urls")),
+    path("", include("outages.planned.api.urls")),
     path("", include("notifications.api.urls")),
 ]

@@ -36,6 +36,13 @@ class NotFound(DomainError):
     message = _("There is nothing here by that name, or it belongs to another branch.")
 
 
+class UnknownCode(DomainError):
+    """A code of the request that names nothing here, or nothing the asker may see."""
+
+    code = "unknown_code"
+    message = _("“%(value)s” is not in the list.")
+
+
 class Forbidden(DomainError):
     code = "forbidden"
     status = 403

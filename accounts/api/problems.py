@@ -68,7 +68,7 @@ def _answer(error: Exception, request: Any) -> Response:
     if isinstance(error, ModelValidationError):
         error = exceptions.ValidationError(getattr(error, "message_dict", None) or error.messages)
     if isinstance(error, exceptions.ValidationError):
-        found = list(_flat(error.detail, ""))
+        found = list(flat_errors(error.detail))
         return problem(status=400, code="invalid", detail=_("Some of the fields are not right."), errors=found)
     if isinstance(error, exceptions.NotFound):
         return _answer(NotFound(), request)
@@ -104,15 +104,15 @@ def _with_headers(response: Response, headers: dict[str, str]) -> Response:
     return response
 
 
-def _flat(detail: Any, path: str) -> Iterator[dict[str, str]]:
+def flat_errors(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     """Nested errors as a flat list; ``items.2.code`` is the place in the body."""
     if isinstance(detail, dict):
         for key, value in detail.items():
             here = path if key == "non_field_errors" else f"{path}.{key}".lstrip(".")
-            yield from _flat(value, here)
+            yield from flat_errors(value, here)
     elif isinstance(detail, list):
         for index, value in enumerate(detail):
             nested = isinstance(value, dict | list)
-            yield from _flat(value, f"{path}.{index}".lstrip(".") if nested else path)
+            yield from flat_errors(value, f"{path}.{index}".lstrip(".") if nested else path)
     else:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}

@@ -367,6 +367,12 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FaultStateEnum": "outages.faults.models.FaultState",
         "CrewStateEnum": "outages.faults.models.CrewState",
+        "PeriodStateEnum": "outages.planned.models.PeriodState",
+        "WorkStateEnum": "outages.planned.models.WorkState",
+        "WindowStateEnum": "outages.planned.models.WindowState",
+        "PeriodKindEnum": "outages.planned.models.PeriodKind",
+        "KindEnum": "outages.models.OutageKind",
+        "AlternativeEnum": "outages.planned.models.Alternative",
     },
 }
 

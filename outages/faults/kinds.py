@@ -34,7 +34,7 @@ from outages.faults.texts import UNKNOWN_REASON
 from outages.kinds import BoardFacts, Contribution, KindHandler
 from outages.lifecycle import MissingFact
 from outages.models import CauseClass, Outage, OutageEvent, OutageKind
-from standards.errors import DomainError
+from standards.errors import DomainError, UnknownCode
 
 _CODES: Final = {
     "cause_class": CauseClass.values,
@@ -281,7 +281,7 @@ def codes_check(facts: dict[str, Any]) -> None:
     for name, allowed in _CODES.items():
         value = facts.get(name)
         if value and value not in allowed:
-            raise lifecycle.UnknownCode(field=name, value=value)
+            raise UnknownCode(field=name, value=value)
     code = facts.get("cause_code")
     if not code:
         return

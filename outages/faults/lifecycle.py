@@ -66,13 +66,6 @@ TRANSITIONS: Final[Mapping[str, Step]] = {
 }
 
 
-class UnknownCode(DomainError):
-    """A code of the request that names nothing here, or nothing the asker may see."""
-
-    code = "unknown_code"
-    message = _("“%(value)s” is not in the list.")
-
-
 def state_after(*, action: str, state: str) -> str:
     """The fault's state once ``action`` has happened. Raises ``IllegalTransition``."""
     step = TRANSITIONS.get(action)

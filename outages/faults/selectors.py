@@ -11,7 +11,7 @@ from typing import Any
 import phonenumbers
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, Count, Model, Prefetch, Q, QuerySet, When
+from django.db.models import Case, Count, Prefetch, Q, QuerySet, When
 from django.db.models.functions import Length
 
 from accounts.actor import Actor
@@ -19,12 +19,11 @@ from accounts.scope import visible_to
 from grid.models import GridElement, ServicePoint
 from outages import impact
 from outages.causes import RECENTLY_RESTORED
-from outages.faults.lifecycle import UnknownCode
 from outages.faults.models import Crew, CrewAssignment, CrewState, Fault, TroubleReport
 from outages.impact import Impact
 from outages.models import Outage, OutageKind
 from outages.selectors import outage_by_reference
-from standards.errors import NotFound
+from standards.errors import NotFound, UnknownCode
 
 FOUND_AT_MOST = 12
 
@@ -122,25 +121,6 @@ def fault_of(outage: Outage) -> Fault:
     """The fault of an outage as it is now, with its crews."""
     faults = Fault.objects.select_related("outage__branch", "outage__feeder", "outage__merged_into", "element")
     return faults.prefetch_related("assignments__crew").get(outage=outage)
-
-
-def ids_by_code(
-    *, actor: Actor, model: type[Model], codes: Collection[str], field: str, capability: str = "outage.write"
-) -> list[int]:
-    """The ids behind public codes, in the branches where the actor has the capability. Raises ``UnknownCode``."""
-    found = ids_known(actor=actor, model=model, codes=codes, capability=capability)
-    for code in codes:
-        if code not in found:
-            raise UnknownCode(field=field, value=code)
-    return [found[code] for code in codes]
-
-
-def ids_known(*, actor: Actor, model: type[Model], codes: Collection[str], capability: str) -> dict[str, int]:
-    """Those of the codes that the actor may name, with their ids."""
-    if not codes:
-        return {}
-    scoped = visible_to(actor, model._default_manager.all(), capability)
-    return dict(scoped.filter(code__in=list(codes)).values_list("code", "pk"))
 
 
 def assignment_by_crew(outage: Outage, code: str) -> CrewAssignment:

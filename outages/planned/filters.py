@@ -21,10 +21,13 @@ from outages.planned.models import (
     WorkState,
     WorkWindow,
 )
+from outages.planned.reports import FIGURES, Asked, PlanKind, of_kind, window_ids
 
 SEARCHED_LENGTH: Final = 64
+_FIRST: Final = date(2000, 1, 1)
+_LAST: Final = date(2100, 12, 31)
 _BEFORE_PUBLICATION: Final = (
-    WorkState.DRAFT, WorkState.SUBMITTED, WorkState.RETURNED, WorkState.CHECKED, WorkState.APPROVED,
+    WorkState.DRAFT, WorkState.SUBMITTED, WorkState.RETURNED, WorkState.CHECKED, WorkState.APPROVED, WorkState.JOINED,
 )  # fmt: skip
 
 
@@ -35,9 +38,9 @@ class CalendarFilter(django_filters.FilterSet):  # type: ignore[misc]
     """
 
     branch = django_filters.CharFilter(method="below_branch", label=_("branch code, with all below it"))
-    state = django_filters.MultipleChoiceFilter(method="in_states", choices=WorkState, label=_("state"))
+    state = django_filters.MultipleChoiceFilter(method="in_states", choices=WorkState.choices, label=_("state"))
     work_class = django_filters.MultipleChoiceFilter(
-        field_name="work__work_class", choices=WorkClass, label=_("class of work")
+        field_name="work__work_class", choices=WorkClass.choices, label=_("class of work")
     )
     feeder = django_filters.CharFilter(method="on_feeder", label=_("feeder code"))
     area = django_filters.CharFilter(method="in_area", label=_("area, in words"))
@@ -49,10 +52,14 @@ class CalendarFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
     def filter_queryset(self, queryset: QuerySet[WorkWindow]) -> QuerySet[WorkWindow]:
-        if not self.form.cleaned_data.get("state"):
-            queryset = queryset.exclude(state=WindowState.CANCELLED).exclude(work__state=WorkState.CANCELLED)
-        narrowed: QuerySet[WorkWindow] = super().filter_queryset(queryset)
+        narrowed: QuerySet[WorkWindow] = super().filter_queryset(self.unasked(queryset))
         return narrowed
+
+    def unasked(self, queryset: QuerySet[WorkWindow]) -> QuerySet[WorkWindow]:
+        """Without what nobody sees who does not ask for it."""
+        if self.form.cleaned_data.get("state"):
+            return queryset
+        return queryset.exclude(state=WindowState.CANCELLED).exclude(work__state=WorkState.CANCELLED)
 
     def below_branch(self, queryset: QuerySet[WorkWindow], _name: str, code: str) -> QuerySet[WorkWindow]:
         return queryset.filter(_below("work__branch", code))
@@ -109,17 +116,63 @@ class ListFilter(CalendarFilter):
     since = django_filters.DateFilter(method="ending_after", label=_("from"))
     until = django_filters.DateFilter(method="starting_before", label=_("to"))
 
-    def filter_queryset(self, queryset: QuerySet[WorkWindow]) -> QuerySet[WorkWindow]:
+    def unasked(self, queryset: QuerySet[WorkWindow]) -> QuerySet[WorkWindow]:
         chosen = self.form.cleaned_data
         if not any(chosen.get(name) for name in ("since", "until", "plan", "q", "state")):
             queryset = queryset.filter(ends_at__gt=timezone.now())
-        return super().filter_queryset(queryset)
+        return super().unasked(queryset)
 
     def ending_after(self, queryset: QuerySet[WorkWindow], _name: str, day: date) -> QuerySet[WorkWindow]:
         return queryset.filter(ends_at__gt=_midnight(day))
 
     def starting_before(self, queryset: QuerySet[WorkWindow], _name: str, day: date) -> QuerySet[WorkWindow]:
         return queryset.filter(starts_at__lt=_midnight(min(day, date(9999, 12, 30)) + timedelta(days=1)))
+
+
+class ReportedFilter(ListFilter):
+    """The list as the numbers of the execution report lead to it: ``figure`` names what was counted.
+
+    The two days are then those for which a window was first announced, and nothing is left out unasked.
+    """
+
+    figure = django_filters.ChoiceFilter(
+        method="of_days", choices=[(name, label) for name, (label, _holds) in FIGURES.items()], label=_("figure")
+    )
+    own_branch = django_filters.CharFilter(
+        field_name="work__branch__code", label=_("branch code, without those below it")
+    )
+    plan_kind = django_filters.ChoiceFilter(method="in_kind", choices=PlanKind.choices, label=_("kind of plan"))
+
+    def unasked(self, queryset: QuerySet[WorkWindow]) -> QuerySet[WorkWindow]:
+        chosen = self.form.cleaned_data
+        if not chosen.get("figure"):
+            return super().unasked(queryset)
+        days = Asked(max(chosen.get("since") or _FIRST, _FIRST), min(chosen.get("until") or _LAST, _LAST))
+        return queryset.filter(pk__in=window_ids(queryset, asked=days, figure=chosen["figure"]))
+
+    def of_days(self, queryset: QuerySet[WorkWindow], _name: str, _figure: str) -> QuerySet[WorkWindow]:
+        return queryset  # done with the days, above
+
+    def ending_after(self, queryset: QuerySet[WorkWindow], name: str, day: date) -> QuerySet[WorkWindow]:
+        return queryset if self.form.cleaned_data.get("figure") else super().ending_after(queryset, name, day)
+
+    def starting_before(self, queryset: QuerySet[WorkWindow], name: str, day: date) -> QuerySet[WorkWindow]:
+        return queryset if self.form.cleaned_data.get("figure") else super().starting_before(queryset, name, day)
+
+    def in_kind(self, queryset: QuerySet[WorkWindow], _name: str, kind: str) -> QuerySet[WorkWindow]:
+        return of_kind(queryset, kind)
+
+
+class WorkFilter(ListFilter):
+    """The same for whole works: a work is there if one of its windows is."""
+
+    class Meta:
+        model = PlannedWork
+        fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[PlannedWork]) -> QuerySet[PlannedWork]:  # type: ignore[override]
+        windows = super().filter_queryset(WorkWindow.objects.all())
+        return queryset.filter(pk__in=windows.values("work"))
 
 
 class PeriodFilter(django_filters.FilterSet):  # type: ignore[misc]

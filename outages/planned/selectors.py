@@ -24,15 +24,18 @@ from outages.planned.models import (
     PlannedWork,
     PlanPeriod,
     PlanSheet,
+    ScheduleLine,
+    ScheduleRun,
     SheetState,
     WindowState,
     WorkDay,
     WorkPlace,
     WorkSketch,
+    WorkState,
     WorkWindow,
 )
 from outages.selectors import outage_by_reference
-from standards.errors import NotFound
+from standards.errors import NotFound, UnknownCode
 
 # who plans sees plans; everybody else sees what was published
 _SEES_PLANS = ("plan.submit", "plan.endorse", "plan.approve", "outage.write", "audit.read")
@@ -57,6 +60,19 @@ def period_by_id(*, actor: Actor, period_id: int) -> PlanPeriod:
     return period
 
 
+def periods_known(*, actor: Actor, ids: Collection[int]) -> set[int]:
+    """Those of the ids that are plans this actor may see."""
+    return set(periods_visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+
+
+def branch_to_plan(*, actor: Actor, code: str) -> Branch:
+    """A branch for which this actor plans. Raises ``UnknownCode``."""
+    branch = visible_to(actor, Branch.objects.all(), "plan.submit").filter(code=code).first()
+    if branch is None:
+        raise UnknownCode(field="branch", value=code)
+    return branch
+
+
 def works_visible_to(actor: Actor) -> QuerySet[PlannedWork]:
     """The works of the branches this actor may see: all of them for whoever plans, else what was published."""
     if not actor_may(actor, "outage.read"):
@@ -65,13 +81,17 @@ def works_visible_to(actor: Actor) -> QuerySet[PlannedWork]:
     return works if sees_plans(actor) else works.filter(published_at__isnull=False)
 
 
-def work_by_reference(*, actor: Actor, reference: str) -> PlannedWork:
-    """One work with its windows and elements; foreign is the same as missing. Raises ``NotFound``."""
-    works = works_visible_to(actor).select_related("transfer_tie", "joint").prefetch_related(
+def works_in_full(actor: Actor) -> QuerySet[PlannedWork]:
+    """The same with their windows and elements, in as many statements for one as for many."""
+    return works_visible_to(actor).select_related("transfer_tie", "joint").prefetch_related(
         Prefetch("windows", WorkWindow.objects.select_related("outage").order_by("starts_at")),
         Prefetch("elements", GridElement.objects.select_related("feeder").order_by("pos")),
     )  # fmt: skip
-    work = None if "\x00" in reference else works.filter(reference=reference).first()
+
+
+def work_by_reference(*, actor: Actor, reference: str) -> PlannedWork:
+    """One work with its windows and elements; foreign is the same as missing. Raises ``NotFound``."""
+    work = None if "\x00" in reference else works_in_full(actor).filter(reference=reference).first()
     if work is None:
         raise NotFound(field="reference")
     return work
@@ -307,3 +327,42 @@ def feeders_to_plan(actor: Actor) -> list[tuple[str, str]]:
     """(code, name) of the feeders in the branches for which this actor plans."""
     feeders = visible_to(actor, GridElement.objects.filter(kind=ElementKind.FEEDER), "plan.submit")
     return list(feeders.order_by("code").values_list("code", "name")[:2000])
+
+
+# --- joint works --------------------------------------------------------------------------------------
+
+
+def joints_of(period: PlanPeriod) -> list[PlannedWork]:
+    """The joint works of a plan with their windows and their parts."""
+    joints = period.works.filter(children__isnull=False).exclude(state=WorkState.CANCELLED).distinct()
+    return list(
+        joints.select_related("branch")
+        .prefetch_related("windows", Prefetch("children", PlannedWork.objects.select_related("branch").order_by("pk")))
+        .order_by("-pk")
+    )
+
+
+def works_known(*, actor: Actor, ids: Collection[int]) -> set[int]:
+    """Those of the ids that are works this actor may see."""
+    return set(works_visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
+
+
+# --- better windows ---------------------------------------------------------------------------------
+
+
+def schedule_run_by_id(*, actor: Actor, run_id: int) -> ScheduleRun:
+    """One search for better windows; a foreign one and a missing one are the same ``NotFound``."""
+    if not sees_plans(actor):
+        raise NotFound(field="run")
+    run = visible_to(actor, ScheduleRun.objects.all()).select_related("period__branch").filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(field="run")
+    return run
+
+
+def schedule_line_by_id(*, run: ScheduleRun, line_id: int) -> ScheduleLine:
+    """One line of a search that the actor has been found to see. Raises ``NotFound``."""
+    line = run.lines.filter(pk=line_id).first()
+    if line is None:
+        raise NotFound(field="line")
+    return line

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +13,9 @@ from accounts.actor import Actor
 from outages.faults import services
 from outages.faults.models import Crew, CrewAssignment, Fault, TroubleReport
 from outages.models import Interruption, Outage, OutageEvent
+from tests.api.clients import Machine, machine, refused
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
-
-Post = Callable[..., Any]
 
 
 @pytest.fixture
@@ -41,34 +38,22 @@ def now() -> datetime:
     return timezone.now()
 
 
-def poster(*scopes: str, branch: Any = None) -> Post:
-    _token, key = accounts.client_token(*scopes, branch=branch, username=f"machine-{scopes[0]}-{branch}")
-
-    def post(path: str, body: Any = None, **headers: Any) -> Any:
-        return Client().post(
-            f"/api/v1/{path}", json.dumps({} if body is None else body), content_type="application/json",
-            HTTP_AUTHORIZATION=f"Token {key}", **headers,
-        )  # fmt: skip
-
-    return post
-
-
 @pytest.fixture
-def post(city: SmallCity) -> Post:
+def post(city: SmallCity) -> Machine:
     """The dispatch system of the bureau."""
-    return poster("outage:write", branch=city.bureau)
+    return machine("outage:write", branch=city.bureau)
 
 
 @pytest.fixture
-def full(city: SmallCity) -> Post:
+def full(city: SmallCity) -> Machine:
     """A dispatch system that also enters what is only suspected: that is a report, and needs its scope."""
-    return poster("outage:write", "report:create", branch=city.bureau)
+    return machine("outage:write", "report:create", branch=city.bureau)
 
 
 @pytest.fixture
-def send(city: SmallCity) -> Post:
+def send(city: SmallCity) -> Machine:
     """A head-end that may only report."""
-    return poster("report:create", branch=city.bureau)
+    return machine("report:create", branch=city.bureau)
 
 
 @pytest.fixture
@@ -81,19 +66,10 @@ def everything() -> dict[str, Any]:
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in models}
 
 
-def refused(response: Any, status: int, code: str, field: str = "") -> bool:
-    body = response.json()
-    assert response["Content-Type"] == "application/problem+json"
-    assert (response.status_code, body["status"], body["code"]) == (status, status, code)
-    if field:
-        assert body["errors"][0]["field"] == field
-    return True
-
-
 # --- the way of a fault -----------------------------------------------------------------------------
 
 
-def test_a_fault_goes_its_whole_way(full: Post, city: SmallCity, crew: Crew, now: datetime) -> None:
+def test_a_fault_goes_its_whole_way(full: Machine, city: SmallCity, crew: Crew, now: datetime) -> None:
     answer = full("faults/", {"elements": ["L11"], "confirmed": False, "cause_code": "wind"})
     assert answer.status_code == 201
     made = answer.json()
@@ -119,7 +95,7 @@ def test_a_fault_goes_its_whole_way(full: Post, city: SmallCity, crew: Crew, now
     assert (closed["state"], closed["outage"]["status"], closed["remedy_code"]) == ("closed", "closed", "replaced")
 
 
-def test_a_suspicion_is_dismissed_or_merged(full: Post, fault: Outage) -> None:
+def test_a_suspicion_is_dismissed_or_merged(full: Machine, fault: Outage) -> None:
     one = full("faults/", {"elements": ["T21"], "confirmed": False}).json()["reference"]
     two = full("faults/", {"elements": ["T22"], "confirmed": False}).json()["reference"]
 
@@ -132,28 +108,28 @@ def test_a_suspicion_is_dismissed_or_merged(full: Post, fault: Outage) -> None:
 # --- refusals ---------------------------------------------------------------------------------------
 
 
-def test_an_unknown_element_is_refused(post: Post) -> None:
+def test_an_unknown_element_is_refused(post: Machine) -> None:
     assert refused(post("faults/", {"elements": ["L99"]}), 422, "unknown_code", "elements")
     assert not Outage.objects.exists()
 
 
-def test_an_unknown_cause_is_refused(post: Post) -> None:
+def test_an_unknown_cause_is_refused(post: Machine) -> None:
     assert refused(post("faults/", {"elements": ["L11"], "cause_code": "gremlins"}), 400, "invalid", "cause_code")
     assert not Outage.objects.exists()
 
 
-def test_a_cause_of_another_class_is_refused(post: Post) -> None:
+def test_a_cause_of_another_class_is_refused(post: Machine) -> None:
     body = {"elements": ["L11"], "cause_class": "weather", "cause_code": "bird"}
     assert refused(post("faults/", body), 422, "cause_mismatch", "cause_code")
     assert not Outage.objects.exists()
 
 
-def test_no_place_is_refused(post: Post) -> None:
+def test_no_place_is_refused(post: Machine) -> None:
     assert refused(post("faults/", {}), 422, "no_place")
     assert not Outage.objects.exists()
 
 
-def test_reversed_times_are_refused(post: Post, fault: Outage, now: datetime) -> None:
+def test_reversed_times_are_refused(post: Machine, fault: Outage, now: datetime) -> None:
     before = everything()
     early = (now - timedelta(hours=2)).isoformat()
 
@@ -161,7 +137,7 @@ def test_reversed_times_are_refused(post: Post, fault: Outage, now: datetime) ->
     assert everything() == before
 
 
-def test_an_estimate_in_the_past_is_refused(post: Post, fault: Outage, now: datetime) -> None:
+def test_an_estimate_in_the_past_is_refused(post: Machine, fault: Outage, now: datetime) -> None:
     before = everything()
     body = {"etr": (now - timedelta(minutes=1)).isoformat(), "etr_source": "operator"}
 
@@ -170,7 +146,7 @@ def test_an_estimate_in_the_past_is_refused(post: Post, fault: Outage, now: date
     assert everything() == before
 
 
-def test_restoring_what_is_not_off_is_refused(post: Post, fault: Outage, now: datetime) -> None:
+def test_restoring_what_is_not_off_is_refused(post: Machine, fault: Outage, now: datetime) -> None:
     before = everything()
     body = {"at": now.isoformat(), "elements": ["T22"]}
 
@@ -178,14 +154,14 @@ def test_restoring_what_is_not_off_is_refused(post: Post, fault: Outage, now: da
     assert everything() == before
 
 
-def test_an_illegal_transition_is_refused(post: Post, fault: Outage) -> None:
+def test_an_illegal_transition_is_refused(post: Machine, fault: Outage) -> None:
     before = everything()
 
     assert refused(post(f"faults/{fault.reference}/dismiss/", {"reason": "no"}), 409, "illegal_transition")
     assert everything() == before
 
 
-def test_closing_without_the_facts_is_refused(post: Post, fault: Outage, asha: Actor, now: datetime) -> None:
+def test_closing_without_the_facts_is_refused(post: Machine, fault: Outage, asha: Actor, now: datetime) -> None:
     services.fault_restore(outage_id=fault.pk, actor=asha, restored_at=now)
     before = everything()
 
@@ -194,7 +170,7 @@ def test_closing_without_the_facts_is_refused(post: Post, fault: Outage, asha: A
     assert everything() == before
 
 
-def test_a_decision_on_an_old_version_is_refused(post: Post, fault: Outage, now: datetime) -> None:
+def test_a_decision_on_an_old_version_is_refused(post: Machine, fault: Outage, now: datetime) -> None:
     body = {"etr": (now + timedelta(hours=1)).isoformat(), "etr_source": "crew", "version": fault.version}
     assert post(f"faults/{fault.reference}/set-etr/", body).status_code == 200
     before = everything()
@@ -203,7 +179,7 @@ def test_a_decision_on_an_old_version_is_refused(post: Post, fault: Outage, now:
     assert everything() == before
 
 
-def test_a_crew_that_was_not_sent_has_no_state(post: Post, fault: Outage, crew: Crew) -> None:
+def test_a_crew_that_was_not_sent_has_no_state(post: Machine, fault: Outage, crew: Crew) -> None:
     before = everything()
 
     sent = post(f"faults/{fault.reference}/crew-state/", {"crew": "C12", "state": "arrived"})
@@ -213,7 +189,7 @@ def test_a_crew_that_was_not_sent_has_no_state(post: Post, fault: Outage, crew: 
 
 
 def test_another_branch_is_as_missing_as_none(city: SmallCity, fault: Outage, now: datetime) -> None:
-    west = poster("outage:write", branch=city.west)
+    west = machine("outage:write", branch=city.west)
     before = everything()
     body = {"restored_at": now.isoformat()}
 
@@ -223,7 +199,7 @@ def test_another_branch_is_as_missing_as_none(city: SmallCity, fault: Outage, no
     assert everything() == before
 
 
-def test_a_scope_too_few_is_refused(send: Post, post: Post, fault: Outage, now: datetime) -> None:
+def test_a_scope_too_few_is_refused(send: Machine, post: Machine, fault: Outage, now: datetime) -> None:
     before = everything()
 
     assert send(f"faults/{fault.reference}/restore/", {"restored_at": now.isoformat()}).status_code == 403
@@ -236,7 +212,7 @@ def test_a_scope_too_few_is_refused(send: Post, post: Post, fault: Outage, now: 
 # --- doing it once ----------------------------------------------------------------------------------
 
 
-def test_a_replayed_post_happens_once(post: Post) -> None:
+def test_a_replayed_post_happens_once(post: Machine) -> None:
     first = post("faults/", {"elements": ["L11"]}, HTTP_IDEMPOTENCY_KEY="k1")
     before = everything()
     second = post("faults/", {"elements": ["L11"]}, HTTP_IDEMPOTENCY_KEY="k1")
@@ -247,7 +223,7 @@ def test_a_replayed_post_happens_once(post: Post) -> None:
     assert everything() == before
 
 
-def test_a_key_is_not_used_for_something_else(post: Post) -> None:
+def test_a_key_is_not_used_for_something_else(post: Machine) -> None:
     post("faults/", {"elements": ["L11"]}, HTTP_IDEMPOTENCY_KEY="k1")
     before = everything()
 
@@ -257,7 +233,7 @@ def test_a_key_is_not_used_for_something_else(post: Post) -> None:
     assert everything() == before
 
 
-def test_the_same_reference_of_a_source_finds_the_first(post: Post) -> None:
+def test_the_same_reference_of_a_source_finds_the_first(post: Machine) -> None:
     first = post("faults/", {"elements": ["L11"], "source_ref": "scada-7"}).json()
     second = post("faults/", {"elements": ["L11"], "source_ref": "scada-7"}).json()
 
@@ -268,7 +244,7 @@ def test_the_same_reference_of_a_source_finds_the_first(post: Post) -> None:
 # --- trouble reports --------------------------------------------------------------------------------
 
 
-def test_a_report_says_what_became_of_it(send: Post, fault: Outage) -> None:
+def test_a_report_says_what_became_of_it(send: Machine, fault: Outage) -> None:
     joined = send("trouble-reports/", {"service_point": "SP0001", "external_id": "1"})
     opened = send("trouble-reports/", {"service_point": "SP0004", "channel": "ivr"})
     extended = send("trouble-reports/", {"service_point": "SP0005"})
@@ -283,7 +259,7 @@ def test_a_report_says_what_became_of_it(send: Post, fault: Outage) -> None:
     assert (again.status_code, again.json()["action"], again.json()["id"]) == (200, "repeated", joined.json()["id"])
 
 
-def test_a_report_after_restoration_is_flagged(send: Post, fault: Outage, asha: Actor) -> None:
+def test_a_report_after_restoration_is_flagged(send: Machine, fault: Outage, asha: Actor) -> None:
     services.fault_restore(outage_id=fault.pk, actor=asha, restored_at=timezone.now())
 
     answer = send("trouble-reports/", {"service_point": "SP0001"}).json()
@@ -292,13 +268,13 @@ def test_a_report_after_restoration_is_flagged(send: Post, fault: Outage, asha: 
     assert answer["outage"] != fault.reference
 
 
-def test_a_report_without_a_place_or_with_an_unknown_one_is_refused(send: Post) -> None:
+def test_a_report_without_a_place_or_with_an_unknown_one_is_refused(send: Machine) -> None:
     assert refused(send("trouble-reports/", {}), 422, "no_place", "service_point")
     assert refused(send("trouble-reports/", {"service_point": "SP9"}), 422, "unknown_code", "service_point")
     assert not TroubleReport.objects.exists()
 
 
-def test_a_batch_answers_item_by_item(send: Post, fault: Outage) -> None:
+def test_a_batch_answers_item_by_item(send: Machine, fault: Outage) -> None:
     answer = send(
         "trouble-reports/batch/",
         {
@@ -326,12 +302,12 @@ def test_a_batch_answers_item_by_item(send: Post, fault: Outage) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"reports": []}, {"reports": "x"}, {"reports": [{}] * 1001}, []])
-def test_a_batch_of_the_wrong_shape_is_refused(send: Post, body: Any) -> None:
+def test_a_batch_of_the_wrong_shape_is_refused(send: Machine, body: Any) -> None:
     assert refused(send("trouble-reports/batch/", body), 400, "invalid")
     assert not TroubleReport.objects.exists()
 
 
-def test_a_replayed_batch_happens_once(send: Post, city: SmallCity) -> None:
+def test_a_replayed_batch_happens_once(send: Machine, city: SmallCity) -> None:
     body = {"reports": [{"service_point": code} for code in city.service_points]}
     first = send("trouble-reports/batch/", body, HTTP_IDEMPOTENCY_KEY="b1")
     before = everything()

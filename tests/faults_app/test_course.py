@@ -11,14 +11,14 @@ from accounts.actor import Actor
 from outages.extent import BadTime
 from outages.faults import services
 from outages.faults.kinds import CauseMismatch
-from outages.faults.lifecycle import IllegalCrewState, UnknownCode
+from outages.faults.lifecycle import IllegalCrewState
 from outages.faults.models import Crew, CrewAssignment, Fault, TroubleReport
 from outages.kinds import handler_for
 from outages.lifecycle import IllegalTransition, MissingFact
 from outages.models import Outage
 from outages.services import NothingOff
 from outages.supply_status import supply_status
-from standards.errors import Conflict, DomainError, Forbidden, NotFound
+from standards.errors import Conflict, DomainError, Forbidden, NotFound, UnknownCode
 from tests.factories.grid import SmallCity
 from tests.faults_app.conftest import everything_about
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from outages.api.bodies import MOST_ITEMS, ActionSerializer, BoundedListField, CodesField, ItemErrorSerializer
 from outages.api.serializers import OutageSerializer
 from outages.faults.models import (
     CauseCode,
@@ -18,26 +19,6 @@ from outages.faults.models import (
     ReportChannel,
 )
 from outages.models import CauseClass, EtrConfidence, EtrSource, OutageLevel
-
-MOST_ITEMS = 1000  # of one batch
-
-
-class BoundedListField(serializers.ListField):
-    """Counts its items before it looks at any of them: a million wrong ones are one mistake, not a million."""
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
-            self.fail("max_length", max_length=self.max_length)
-        return super().to_internal_value(data)
-
-
-class CodesField(BoundedListField):
-    """Public codes of a list of things; none, if it is left out."""
-
-    child = serializers.CharField(max_length=128)
-
-    def __init__(self, help_text: str) -> None:
-        super().__init__(help_text=help_text, required=False, default=list, max_length=1000)
 
 
 class AssignmentSerializer(serializers.ModelSerializer[CrewAssignment]):
@@ -94,12 +75,6 @@ class FaultInputSerializer(serializers.Serializer[Any]):
     source_ref = serializers.CharField(
         max_length=128, required=False, default="", help_text="your own id: feeding it twice finds the first fault"
     )
-
-
-class ActionSerializer(serializers.Serializer[Any]):
-    """Every action may say which version it was decided on; another one is a 409 ``conflict``."""
-
-    version = serializers.IntegerField(required=False, min_value=0)
 
 
 class ConfirmSerializer(ActionSerializer):
@@ -202,12 +177,6 @@ class ReportResultSerializer(serializers.Serializer[Any]):
     restored_outage = serializers.CharField(allow_null=True)
 
 
-class ReportErrorSerializer(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    field = serializers.CharField(allow_blank=True)
-
-
 class BatchInputSerializer(serializers.Serializer[Any]):
     reports = BoundedListField(child=ReportInputSerializer(), min_length=1, max_length=MOST_ITEMS)
 
@@ -218,7 +187,7 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     status = serializers.IntegerField(help_text="what a single request would have answered")
     result = ReportResultSerializer(allow_null=True)
-    error = ReportErrorSerializer(allow_null=True)
+    error = ItemErrorSerializer(allow_null=True)
 
 
 class BatchResultSerializer(serializers.Serializer[Any]):

@@ -4,47 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, Serializer
+from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.actor import Actor
-from accounts.api.idempotency import HEADER, idempotent
+from accounts.api.idempotency import idempotent
 from accounts.api.permissions import needs
 from accounts.requests import actor_of
+from accounts.scope import ids_by_code, ids_known
 from grid.models import Branch, GridElement, ServicePoint
+from outages.api.bodies import IDEMPOTENCY, items_read, refusal, validated, versioned
 from outages.faults import selectors, services
 from outages.faults.api import serializers as shapes
-from outages.faults.lifecycle import UnknownCode
 from outages.faults.models import Crew, Fault
 from outages.faults.services import ReportOutcome, ReportRequest
 from outages.models import Outage
-from standards.errors import DomainError
-
-IDEMPOTENCY = OpenApiParameter(
-    HEADER,
-    str,
-    OpenApiParameter.HEADER,
-    description="Any text of up to 255 characters. The same key and body get the first answer again.",
-)
-
-
-class BadItem(DomainError):
-    """An item of a batch whose shape is wrong."""
-
-    code = "invalid"
-    status = 400
+from standards.errors import DomainError, UnknownCode
 
 
 def _ids(actor: Actor, facts: dict[str, Any], field: str) -> list[int]:
     """Take the codes out of the body and turn them into ids."""
     model = GridElement if field == "elements" else ServicePoint
-    return selectors.ids_by_code(actor=actor, model=model, codes=facts.pop(field), field=field)
+    return ids_by_code(actor=actor, model=model, codes=facts.pop(field), field=field, capability="outage.write")
 
 
 class FaultViewSet(GenericViewSet[Fault]):
@@ -89,23 +75,23 @@ class FaultViewSet(GenericViewSet[Fault]):
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.ConfirmSerializer)
         elements = _ids(actor, facts, "elements")
         return self._answer(
-            services.fault_confirm(outage_id=outage.pk, actor=actor, element_ids=elements, **_versioned(facts))
+            services.fault_confirm(outage_id=outage.pk, actor=actor, element_ids=elements, **versioned(facts))
         )
 
     @extend_schema(summary="Give an estimate", request=shapes.SetEtrSerializer, tags=["faults"])
     @action(detail=True, methods=["post"], url_path="set-etr")
     def set_etr(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.SetEtrSerializer)
-        return self._answer(services.fault_set_etr(outage_id=outage.pk, actor=actor_of(request), **_versioned(facts)))
+        return self._answer(services.fault_set_etr(outage_id=outage.pk, actor=actor_of(request), **versioned(facts)))
 
     @extend_schema(summary="Send a crew", request=shapes.AssignSerializer, tags=["faults"])
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, reference: str) -> Response:
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.AssignSerializer)
-        crew_id = selectors.ids_by_code(
+        crew_id = ids_by_code(
             actor=actor, model=Crew, codes=[facts.pop("crew")], field="crew", capability="outage.read"
         )[0]
-        services.crew_assign(outage_id=outage.pk, crew_id=crew_id, actor=actor, **_versioned(facts))
+        services.crew_assign(outage_id=outage.pk, crew_id=crew_id, actor=actor, **versioned(facts))
         return self._answer(outage)
 
     @extend_schema(summary="A crew's next state", request=shapes.CrewStateSerializer, tags=["faults"])
@@ -113,7 +99,7 @@ class FaultViewSet(GenericViewSet[Fault]):
     def crew_state(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.CrewStateSerializer)
         row = selectors.assignment_by_crew(outage, facts.pop("crew"))
-        services.crew_state_set(assignment_id=row.pk, actor=actor_of(request), **_versioned(facts))
+        services.crew_state_set(assignment_id=row.pk, actor=actor_of(request), **versioned(facts))
         return self._answer(outage)
 
     @extend_schema(summary="Supply is back for a part", request=shapes.RestorePartSerializer, tags=["faults"])
@@ -124,7 +110,7 @@ class FaultViewSet(GenericViewSet[Fault]):
         points = _ids(actor, facts, "service_points")
         return self._answer(
             services.fault_restore_part(
-                outage_id=outage.pk, actor=actor, element_ids=elements, service_point_ids=points, **_versioned(facts)
+                outage_id=outage.pk, actor=actor, element_ids=elements, service_point_ids=points, **versioned(facts)
             )
         )
 
@@ -132,19 +118,19 @@ class FaultViewSet(GenericViewSet[Fault]):
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.RestoreSerializer)
-        return self._answer(services.fault_restore(outage_id=outage.pk, actor=actor_of(request), **_versioned(facts)))
+        return self._answer(services.fault_restore(outage_id=outage.pk, actor=actor_of(request), **versioned(facts)))
 
     @extend_schema(summary="The record is complete", request=shapes.CloseSerializer, tags=["faults"])
     @action(detail=True, methods=["post"])
     def close(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.CloseSerializer)
-        return self._answer(services.fault_close(outage_id=outage.pk, actor=actor_of(request), **_versioned(facts)))
+        return self._answer(services.fault_close(outage_id=outage.pk, actor=actor_of(request), **versioned(facts)))
 
     @extend_schema(summary="There is no fault of ours", request=shapes.DismissSerializer, tags=["faults"])
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, reference: str) -> Response:
         outage, facts = self._outage(), self._read(shapes.DismissSerializer)
-        return self._answer(services.fault_dismiss(outage_id=outage.pk, actor=actor_of(request), **_versioned(facts)))
+        return self._answer(services.fault_dismiss(outage_id=outage.pk, actor=actor_of(request), **versioned(facts)))
 
     @extend_schema(summary="Two records are one fault", request=shapes.MergeSerializer, tags=["faults"])
     @action(detail=True, methods=["post"])
@@ -152,28 +138,18 @@ class FaultViewSet(GenericViewSet[Fault]):
         actor, outage, facts = actor_of(request), self._outage(), self._read(shapes.MergeSerializer)
         survivor = selectors.outage_by_fault(actor=actor, reference=facts.pop("survivor"))
         return self._answer(
-            services.fault_merge(outage_id=outage.pk, survivor_id=survivor.pk, actor=actor, **_versioned(facts))
+            services.fault_merge(outage_id=outage.pk, survivor_id=survivor.pk, actor=actor, **versioned(facts))
         )
 
     def _outage(self) -> Outage:
         return selectors.outage_by_fault(actor=actor_of(self.request), reference=self.kwargs["reference"])
 
     def _read(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
-        return _validated(shape(data=self.request.data))
+        return validated(shape(data=self.request.data))
 
     def _answer(self, outage: Outage, code: int = status.HTTP_200_OK) -> Response:
         fault = selectors.fault_of(outage)
         return Response(shapes.FaultSerializer(fault, context=self.get_serializer_context()).data, status=code)
-
-
-def _validated(serializer: BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
-
-
-def _versioned(facts: dict[str, Any]) -> dict[str, Any]:
-    """``version`` of the body is what the service compares with the row it has locked."""
-    return {("expected_version" if name == "version" else name): value for name, value in facts.items()}
 
 
 class ReportViewSet(GenericViewSet[Fault]):
@@ -191,7 +167,7 @@ class ReportViewSet(GenericViewSet[Fault]):
     )
     @idempotent
     def create(self, request: Request) -> Response:
-        actor, facts = actor_of(request), _validated(shapes.ReportInputSerializer(data=request.data))
+        actor, facts = actor_of(request), validated(shapes.ReportInputSerializer(data=request.data))
         asked = _requests_of(actor, [facts])[0]
         if isinstance(asked, DomainError):
             raise asked
@@ -211,7 +187,12 @@ class ReportViewSet(GenericViewSet[Fault]):
     @idempotent
     def batch(self, request: Request) -> Response:
         actor = actor_of(request)
-        asked = _requests_of(actor, _read_items(request.data))
+        asked = _requests_of(
+            actor,
+            items_read(
+                request.data, name="reports", batch=shapes.BatchInputSerializer, item=shapes.ReportInputSerializer
+            ),
+        )
         outcomes = iter(
             services.reports_create_batch(
                 actor=actor, requests=[item for item in asked if isinstance(item, ReportRequest)]
@@ -224,32 +205,13 @@ class ReportViewSet(GenericViewSet[Fault]):
         return Response({"accepted": len(items) - refused, "refused": refused, "items": items})
 
 
-def _read_items(data: Any) -> list[dict[str, Any] | DomainError]:
-    """Every item read by itself, so that one with a wrong shape stops no other."""
-    items = data.get("reports") if isinstance(data, dict) else None
-    if not isinstance(items, list) or not 0 < len(items) <= shapes.MOST_ITEMS:
-        _validated(shapes.BatchInputSerializer(data=data))  # says in the usual words what is wrong
-    child = shapes.ReportInputSerializer()  # its fields are made once, not once per item
-    return [_read_item(child, item) for item in items or []]
-
-
-def _read_item(child: shapes.ReportInputSerializer, item: Any) -> dict[str, Any] | DomainError:
-    try:
-        return dict(child.run_validation(item))
-    except ValidationError as wrong:
-        errors = wrong.detail if isinstance(wrong.detail, dict) else {"": wrong.detail}
-        field, details = next(iter(errors.items()))
-        detail = details[0] if isinstance(details, list) else details
-        return BadItem(str(detail), field="" if field == "non_field_errors" else str(field))
-
-
 def _requests_of(actor: Actor, items: list[Any]) -> list[ReportRequest | DomainError]:
     """Codes turned into ids, all in three statements; an unknown one is that item's refusal."""
     told = [item for item in items if isinstance(item, dict)]
     known: dict[str, dict[str, int]] = {}
     for name, model in (("service_point", ServicePoint), ("element", GridElement), ("branch", Branch)):
         codes = {item[name] for item in told if item[name]}
-        known[name] = selectors.ids_known(actor=actor, model=model, codes=codes, capability="report.create")
+        known[name] = ids_known(actor=actor, model=model, codes=codes, capability="report.create")
     source = f"api:{actor.name}"[:64]
     return [_request_of(item, known, source) if isinstance(item, dict) else item for item in items]
 
@@ -279,8 +241,7 @@ def _result(outcome: ReportOutcome) -> dict[str, Any]:
 def _item(index: int, outcome: ReportOutcome | DomainError) -> dict[str, Any]:
     error = outcome if isinstance(outcome, DomainError) else outcome.error
     if error is not None:
-        told = {"code": error.code, "detail": str(error), "field": error.field}
-        return {"index": index, "status": error.status, "result": None, "error": told}
+        return {"index": index, "status": error.status, "result": None, "error": refusal(error)}
     assert isinstance(outcome, ReportOutcome)
     code = status.HTTP_200_OK if outcome.action == "repeated" else status.HTTP_201_CREATED
     return {"index": index, "status": code, "result": _result(outcome), "error": None}

@@ -51,6 +51,8 @@ def period_deadline(kind: str, first: date, branch: Branch) -> datetime:
 def period_open(*, actor: Actor, branch: Branch, kind: str, day: date) -> PlanPeriod:
     """The plan of a branch in which ``day`` lies; a second asker finds the first one's."""
     policies.require(actor=actor, action="edit", branch=branch)
+    if not 2000 <= day.year <= 2100:
+        raise DomainError(_("The date is not plausible."), field="day")
     first, last = period_bounds(kind, day)
     with transaction.atomic():
         period, created = PlanPeriod.objects.get_or_create(
