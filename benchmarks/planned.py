@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from random import Random
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import xlsxwriter
 from django.utils import timezone
@@ -13,9 +16,10 @@ from accounts.actor import Actor
 from benchmarks.machine import timed
 from benchmarks.report import Result
 from grid.models import Branch, GridElement
-from outages.planned import services
+from outages.planned import checks, selectors, services
 from outages.planned.models import PlannedWork, PlanPeriod, PlanSheet
-from outages.planned.services import sheets
+from outages.planned.scheduler.problem import AGAIN, HOLIDAY
+from outages.planned.services import WorkDraft, schedules, sheets
 
 ME = Actor.system("bench")
 ROWS = 5_000
@@ -41,7 +45,7 @@ def plan_sheet(service_points: int) -> Result:
     works = PlannedWork.objects.filter(period=period).count()
     if (sheet.state, works) != ("imported", ROWS):
         raise RuntimeError(f"{works} works, the sheet is {sheet.state}: {sheet.counts} {sheet.error}")
-    _forget(sheet, period)
+    _forget(period)
     ours = read.seconds + imported.seconds
     return Result(
         "plan-sheet", f"checking and importing a workbook of {ROWS:,} rows over {service_points:,} service points",
@@ -80,9 +84,87 @@ def _workbook(bureau: Branch, period: PlanPeriod) -> bytes:
     return out.getvalue()
 
 
-def _forget(sheet: PlanSheet, period: PlanPeriod) -> None:
+SCHEDULED = 300
+CREWS = 12  # a day; the works need ten on an average one
+SCHEDULE_SECONDS = 60.0
+
+
+def schedule(service_points: int) -> Result:
+    """A month plan of the whole bureau, from the first click to the proposal."""
+    bureau, period = _bureau_and_plan()
+    services.period_capacity_set(actor=ME, period_id=period.pk, crews=CREWS)
+    _works_entered(bureau, period, SCHEDULED, feeders=SCHEDULED // 3)
+    begun = schedules.schedule_run_start(actor=ME, period_id=period.pk)
+    with timed() as watch:
+        schedules.schedule_run_work(run_id=begun.pk)
+    begun.refresh_from_db()
+    before, after = begun.before, begun.after
+    if begun.state != "done" or _weight(after) > _weight(before):
+        raise RuntimeError(f"the search is {begun.state}: {_weight(before)} became {_weight(after)}")
+    moved = begun.lines.count()
+    _forget(period)
+    return Result(
+        "schedule", f"better windows for {SCHEDULED} works of a month over {service_points:,} service points",
+        f"{watch.seconds:.1f} s", f"{SCHEDULE_SECONDS:.0f} s", watch.seconds / SCHEDULE_SECONDS, 1, True,
+        f"bare: the budget; {moved} moves: rules broken {before['rules_broken']} to {after['rules_broken']},"
+        f" customer-hours {before['customer_minutes'] // 60:,} to {after['customer_minutes'] // 60:,},"
+        f" cut again {before['customers_again']:,} to {after['customers_again']:,}",
+    )  # fmt: skip
+
+
+def _weight(kept: dict[str, int]) -> tuple[int, int]:
+    burden = kept["customer_minutes"] + AGAIN * kept["customers_again"] + HOLIDAY * kept["holiday_customers"]
+    return kept["rules_broken"], burden
+
+
+CHECKED = 2_000
+CHECK_SECONDS = 10.0
+
+
+def plan_checks(service_points: int) -> Result:
+    """Everything that is asked of a month at a gate: conflicts, repeat cuts, rules."""
+    bureau, period = _bureau_and_plan()
+    _works_entered(bureau, period, CHECKED, feeders=CHECKED // 3)
+    works = list(period.works.select_related("branch").order_by("pk"))
+    with timed() as watch:
+        found = checks.findings_of(selectors.subjects_of(works), at=timezone.now())
+    count = sum(map(len, found.values()))
+    _forget(period)
+    return Result(
+        "plan-checks", f"every check of {CHECKED:,} works of a month over {service_points:,} service points",
+        f"{watch.seconds:.1f} s", f"{CHECK_SECONDS:.0f} s", watch.seconds / CHECK_SECONDS, 1, True,
+        f"bare: the budget; {count:,} findings",
+    )  # fmt: skip
+
+
+def _works_entered(bureau: Branch, period: PlanPeriod, count: int, *, feeders: int) -> None:
+    """Works as a month has them: by day, most on a transformer, the rest on a section with all below it."""
+    draw = Random(count)
+    zone = ZoneInfo(bureau.time_zone)
+    days = (period.ends_on - period.starts_on).days + 1
+    drafts = []
+    for element_id in _elements(draw, count, feeders):
+        day = period.starts_on + timedelta(days=draw.randrange(days))
+        starts = datetime.combine(day, time(draw.choice((7, 8, 8, 9, 13))), zone)
+        window = starts, starts + timedelta(hours=draw.choice((2, 4, 4, 6, 8)))
+        facts = {"title": "更换柱上开关", "is_fixed": draw.random() < 0.1, "crews": 1}
+        drafts.append(WorkDraft((element_id,), (window,), facts))
+    services.works_create(actor=ME, branch=bureau, period=period, drafts=drafts)
+
+
+def _elements(draw: Random, count: int, feeders: int) -> Sequence[int]:
+    """Places on a few feeders, so that works share customers as they do in a month."""
+    heads = list(GridElement.objects.filter(kind="feeder").order_by("code").values_list("pk", flat=True)[:feeders])
+    below = GridElement.objects.filter(feeder__in=heads).order_by("code")
+    sections = list(below.filter(kind="section").values_list("pk", flat=True))
+    transformers = list(below.filter(kind="transformer").values_list("pk", flat=True))
+    return [draw.choice(sections if draw.random() < 0.4 else transformers) for _n in range(count)]
+
+
+def _forget(period: PlanPeriod) -> None:
     """Leave nothing behind that the next measurement would meet."""
     PlannedWork.objects.filter(period=period).delete()
-    sheets.path_of(sheet).unlink(missing_ok=True)
-    PlanSheet.objects.filter(period=period).delete()
+    for sheet in PlanSheet.objects.filter(period=period):
+        sheets.path_of(sheet).unlink(missing_ok=True)
+        sheet.delete()
     period.delete()

@@ -311,4 +311,6 @@ MEASUREMENTS = [
     Measurement("fan-out", fan_out),
     Measurement("supply-status", supply_status),
     Measurement("plan-sheet", lambda city: planned.plan_sheet(city.service_points)),
+    Measurement("plan-checks", lambda city: planned.plan_checks(city.service_points)),
+    Measurement("schedule", lambda city: planned.schedule(city.service_points)),
 ]

@@ -8,7 +8,7 @@ else outweighs, so the branch's own plan is always among the answers, and the pr
 could be · ``search`` looks for the best · ``reasons`` says what each move is good for.
 """
 
-from outages.planned.scheduler.problem import Broken, Job, Measure, Plan, Problem, Window, joined, measure
+from outages.planned.scheduler.problem import Broken, Job, Measure, Plan, Problem, measure
 from outages.planned.scheduler.reading import problem_of
 from outages.planned.scheduler.reasons import Reason, reasons_of
 from outages.planned.scheduler.search import SECONDS, Proposal, schedule
@@ -22,8 +22,6 @@ __all__ = [
     "Problem",
     "Proposal",
     "Reason",
-    "Window",
-    "joined",
     "measure",
     "problem_of",
     "reasons_of",

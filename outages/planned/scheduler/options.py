@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-from outages.planned.scheduler.problem import DAY, Job, Problem, Window, Windows, rules_of_its_own
+from outages.planned.scheduler.problem import DAY, Job, Problem, Windows, rules_of_its_own
+from outages.planned.spans import Window
 
 MOST_STARTS: Final = 4  # times of day that one work may begin at
 

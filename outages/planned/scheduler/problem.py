@@ -15,7 +15,8 @@ from itertools import combinations
 from typing import Final
 from zoneinfo import ZoneInfo
 
-Window = tuple[datetime, datetime]  # in UTC: within one zone Python compares clocks, not instants
+from outages.planned.spans import Window, joined
+
 Windows = tuple[Window, ...]
 Plan = Mapping[int, Windows]  # by the key of the work
 Group = tuple[frozenset[int], date | None]  # the works that take it off, and until when a cut would be a repeated one
@@ -150,17 +151,6 @@ def borne_by(group: Group, customers: int, plan: Plan, problem: Problem) -> tupl
         again += 1
     holidays = len(problem.days_of(periods) & problem.holidays) if problem.holidays else 0
     return customers * sum(map(minutes_of, periods)), customers * again, customers * holidays
-
-
-def joined(windows: Iterable[Window]) -> list[Window]:
-    """The times in which at least one window is off; windows that touch are one."""
-    periods: list[Window] = []
-    for starts_at, ends_at in sorted(windows):
-        if periods and starts_at <= periods[-1][1]:
-            periods[-1] = (periods[-1][0], max(periods[-1][1], ends_at))
-        else:
-            periods.append((starts_at, ends_at))
-    return periods
 
 
 def minutes_of(window: Window) -> int:

@@ -15,7 +15,8 @@ import standards
 from grid.models import ElementKind
 from outages.planned import lifecycle, selectors
 from outages.planned.models import DayKind, PlannedWork, PlanPeriod, WindowState, WorkClass
-from outages.planned.scheduler.problem import DAY, Job, Problem, Window
+from outages.planned.scheduler.problem import DAY, Job, Problem
+from outages.planned.spans import Window
 from standards.schema import RulePack
 
 # handed in or on its way, and not over: it keeps its place

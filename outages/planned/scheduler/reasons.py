@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from outages.planned.scheduler.problem import Broken, Job, Plan, Problem, borne_by, joined
+from outages.planned.scheduler.problem import Broken, Job, Plan, Problem, borne_by
 from outages.planned.scheduler.search import Proposal
+from outages.planned.spans import joined
 
 # {"code": "hours", "hours": 12.5, "with": ["W-…"]} · cuts, holiday: customers · mends: rule, day, with · room
 Reason = dict[str, Any]
@@ -42,10 +43,10 @@ def _reasons(job: Job, jobs: Mapping[int, Job], plan: Plan, problem: Problem, me
         for one in mended
         if job.reference in one.references and _is_out_of_it(job, one, plan, problem)
     ]
-    if minutes > 0:
-        reasons.append({"code": "hours", "hours": round(minutes / 60, 1), "with": company})
     if again > 0:
         reasons.append({"code": "cuts", "customers": again, "with": company})
+    if minutes > 0:  # whose company it is has been said
+        reasons.append({"code": "hours", "hours": round(minutes / 60, 1), "with": [] if again > 0 else company})
     if holiday > 0:
         reasons.append({"code": "holiday", "customers": holiday, "with": []})
     return reasons or [{"code": "room", "with": company}]

@@ -80,6 +80,13 @@ def _solved(solver: cp_model.CpSolver, model: cp_model.CpModel, seconds: float, 
 
 def _without_idle_moves(plan: dict[int, Windows], problem: Problem) -> dict[int, Windows]:
     """Nobody is asked to move a work for nothing: whatever can stay where it is without harm, stays."""
+    while (calmer := _calmed(plan, problem)) != plan:
+        plan = calmer
+    return plan
+
+
+def _calmed(plan: dict[int, Windows], problem: Problem) -> dict[int, Windows]:
+    """Each work is asked once; one that stays may let another stay as well."""
     best = measure(plan, problem).weight
     for job in problem.jobs:
         if plan[job.key] != job.windows:

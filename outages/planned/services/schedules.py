@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from outages.planned import lifecycle, policies
-from outages.planned.models import PlanPeriod, ScheduleLine, ScheduleRun
+from outages.planned.models import PlannedWork, PlanPeriod, ScheduleLine, ScheduleRun
 from outages.planned.services.periods import period_locked
-from outages.planned.services.works import NotEditable, Window, works_locked, works_windows_set
+from outages.planned.services.works import NotEditable, works_locked, works_windows_set
+from outages.planned.spans import Window
 from standards.errors import Conflict, DomainError, NotFound
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def _searched(run: ScheduleRun) -> dict[str, int]:
             return {"run": 0}
         held.state, held.progress, held.finished_at = ScheduleRun.State.DONE, 100, timezone.now()
         held.before, held.after = _figures(proposal.before), _figures(proposal.after)
-        held.is_optimal = proposal.is_optimal
-        held.save(update_fields=["state", "progress", "finished_at", "before", "after", "is_optimal"])
+        held.is_optimal, held.crew_capacity = proposal.is_optimal, problem.capacity
+        held.save(update_fields=["state", "progress", "finished_at", "before", "after", "is_optimal", "crew_capacity"])
         ScheduleLine.objects.bulk_create(lines)
     return {"run": 1, "moved": len(lines)}
 
@@ -178,7 +179,7 @@ def schedule_line_undo(*, actor: Actor, line_id: int) -> ScheduleLine:
         line = _line_held(actor, line_id)
         if line.decision == ScheduleLine.Decision.ACCEPTED:
             (work,) = works_locked([line.work_id])
-            if not _is_fresh(line, work.state, work.version):
+            if not is_fresh(line, work):
                 raise Conflict(field="version")
             works_windows_set(actor=actor, changes=[(work, windows_of(line.before))], note=str(line.run_id))
             line.work_version = work.version
@@ -199,7 +200,7 @@ def windows_of(kept: Sequence[Sequence[str]]) -> list[Window]:
 
 def _decided(actor: Actor, lines: Sequence[ScheduleLine], *, accept: bool) -> list[ScheduleLine]:
     works = {work.pk: work for work in works_locked([line.work_id for line in lines])} if accept else {}
-    chosen = [line for line in lines if accept and _is_fresh(line, works[line.work_id].state, works[line.work_id].version)]
+    chosen = [line for line in lines if accept and is_fresh(line, works[line.work_id])]
     if chosen:
         changes = [(works[line.work_id], windows_of(line.after)) for line in chosen]
         works_windows_set(actor=actor, changes=changes, note=str(chosen[0].run_id))
@@ -216,9 +217,9 @@ def _decided(actor: Actor, lines: Sequence[ScheduleLine], *, accept: bool) -> li
     return list(lines)
 
 
-def _is_fresh(line: ScheduleLine, state: str, version: int) -> bool:
+def is_fresh(line: ScheduleLine, work: PlannedWork) -> bool:
     """The work is as the search or the last decision left it, and still the branch's to change."""
-    return state in lifecycle.EDITABLE and version == line.work_version
+    return work.state in lifecycle.EDITABLE and work.version == line.work_version
 
 
 def _line_held(actor: Actor, line_id: int) -> ScheduleLine:
