@@ -3,14 +3,15 @@
 Greedy and explained: the pair that saves most customer-hours is taken first and grows by whichever work raises the
 saving most; then the next pair among the works that are left. Each work stands in one proposal at most.
 
-A joint outage takes everybody off for as long as its longest work, beginning when its most constrained work begins.
+A joint outage takes everybody off for as long as its longest work, beginning when its most constrained work begins;
+it stands in the plan that is asked about, so it begins on one of its days.
 Works with several windows are left out: their windows depend on each other (a generator car is plugged in and out
 again), and joining one would drag the others along.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -23,23 +24,22 @@ from django.db import connection
 from scipy.sparse import csr_array
 
 import standards
-from grid.models import Branch, GridElement
-from outages.planned.lifecycle import WORK_STEPS
-from outages.planned.models import PlannedWork, PlanPeriod, WindowState
+from grid.models import GridElement
+from outages.planned import lifecycle
+from outages.planned.models import PlannedWork, PlanPeriod, WindowState, WorkWindow
+from outages.planned.spans import Window, joined
 
-Window = tuple[datetime, datetime]
-
-JOINABLE: Final = tuple(sorted(WORK_STEPS["join"].sources))
 _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A work as the adviser weighs it: when, for whom (transformer area -> customers), and whether it can move."""
+    """A work as the adviser weighs it: when, for whom (transformer area -> customers), and what could be kept of it."""
 
     work: PlannedWork
     window: Window
     places: Mapping[int, int]
+    begins_inside: bool  # on a day of the plan, so that its date can be kept
 
     @property
     def length(self) -> timedelta:
@@ -80,6 +80,7 @@ class MergeProposal:
     window: Window
     saving: Saving
     crews: int
+    crews_that_day: int  # with everything else that the branch does on the day on which it begins
     capacity: int
     device: GridElement | None  # the lowest element above everything that is off more than once
     shared_places: int
@@ -91,38 +92,40 @@ class MergeProposal:
         return tuple(candidate.work for candidate in self.candidates)
 
     @property
-    def branches(self) -> tuple[Branch, ...]:
-        return tuple({work.branch_id: work.branch for work in self.works}.values())
-
-    @property
-    def lead(self) -> PlannedWork:
-        return self.candidates[0].work
-
-    @property
     def needs_more_crews(self) -> bool:
-        return self.crews > self.capacity
+        return self.crews_that_day > self.capacity
 
 
 def proposals_for(period: PlanPeriod, *, at: datetime, within: timedelta | None = None) -> list[MergeProposal]:
     """What this plan could do with one outage instead of several, the greatest saving first.
 
-    Looked at are its own works and every undecided work of any branch that shares supply with one of them and lies
-    within ``within`` (the rule pack's days) of it. The number of statements does not depend on the works.
+    Looked at are its own works and every undecided work of any branch that shares supply with one of them, has come
+    as far as this plan and lies within ``within`` (the rule pack's days) of it. The number of statements does not
+    depend on the works.
     """
-    reach = within if within is not None else standards.pack(period.branch.rule_pack).planning.merge_within.delta
+    reach = standards.pack(period.branch.rule_pack).planning.merge_within.delta if within is None else within
     candidates = _candidates(period, at=at, reach=reach)
     own = {number for number, candidate in enumerate(candidates) if candidate.work.period_id == period.pk}
     groups = _groups(candidates, own, reach)
     devices = _devices([_shared(group) for group in groups])
-    return [_proposal(period, group, device) for group, device in zip(groups, devices, strict=True)]
+    crews = _crews_beside(period, groups)
+    return [_proposal(period, *found) for found in zip(groups, devices, crews, strict=True)]
 
 
 # --- what a joint outage would be ---------------------------------------------------------------------
 
 
 def lead_of(candidates: Sequence[Candidate]) -> Candidate:
-    """The work whose date is kept: one that cannot move, else the one with most customers."""
-    return min(candidates, key=lambda c: (not c.work.is_fixed, -c.customers, c.window[0], c.work.pk))
+    """The work whose date is kept: one that cannot move, else the one with most customers that begins in the plan."""
+    return min(
+        candidates, key=lambda c: (not c.work.is_fixed, not c.begins_inside, -c.customers, c.window[0], c.work.pk)
+    )
+
+
+def lead_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The work whose date is kept, then the others in the order of their times."""
+    lead = lead_of(candidates)
+    return sorted(candidates, key=lambda c: (c is not lead, c.window[0], c.work.pk))
 
 
 def joint_window(candidates: Sequence[Candidate]) -> Window:
@@ -150,43 +153,49 @@ def supply_is_shared(candidates: Sequence[Candidate]) -> bool:
     return True
 
 
-def saving_of(candidates: Sequence[Candidate]) -> Saving:
-    """Customer-hours now (off at any time, per place), and with one outage for all."""
-    hours_now, hit_twice, customers = 0.0, 0, 0
-    periods: dict[tuple[int, ...], list[Window]] = {}
-    for place, members in _members(candidates).items():
-        here = candidates[members[0]].places[place]
-        if members not in periods:
-            periods[members] = joined(candidates[number].window for number in members)
-        hours_now += here * _hours(periods[members])
-        hit_twice += here if len(periods[members]) > 1 else 0
-        customers += here
-    length = max(candidate.length for candidate in candidates)
-    return Saving(hours_now, customers * (length / _HOUR), hit_twice)
+class Together:
+    """Works as one group: what is off now, place by place, so that one work more costs only its own places."""
 
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self.off: dict[int, list[Window]] = {}
+        self.customers: dict[int, int] = {}
+        self.hours_now = 0.0
+        self.length = timedelta()
+        for candidate in candidates:
+            self.add(candidate)
 
-def joined(windows: Iterable[Window]) -> list[Window]:
-    """The times in which at least one of the windows is off; windows that touch are one."""
-    periods: list[Window] = []
-    for starts_at, ends_at in sorted(windows):
-        if periods and starts_at <= periods[-1][1]:
-            periods[-1] = (periods[-1][0], max(periods[-1][1], ends_at))
-        else:
-            periods.append((starts_at, ends_at))
-    return periods
+    def add(self, one: Candidate) -> None:
+        self.hours_now += self._hours_added(one)
+        self.length = max(self.length, one.length)
+        for place, customers in one.places.items():
+            self.off[place] = joined([*self.off.get(place, ()), one.window])
+            self.customers[place] = customers
+
+    def saving(self) -> Saving:
+        """Customer-hours now (off at any time, per place), and with one outage for all."""
+        hit_twice = sum(self.customers[place] for place, periods in self.off.items() if len(periods) > 1)
+        return Saving(self.hours_now, self._hours_joint(sum(self.customers.values()), self.length), hit_twice)
+
+    def saved_with(self, one: Candidate) -> float:
+        """The customer-hours that one outage would save if this work belonged to it too."""
+        customers = sum((self.customers | one.places).values())
+        joint = self._hours_joint(customers, max(self.length, one.length))
+        return self.hours_now + self._hours_added(one) - joint
+
+    def _hours_added(self, one: Candidate) -> float:
+        added = 0.0
+        for place, customers in one.places.items():
+            periods = self.off.get(place, [])
+            added += customers * (_hours(joined([*periods, one.window])) - _hours(periods))
+        return added
+
+    @staticmethod
+    def _hours_joint(customers: int, length: timedelta) -> float:
+        return customers * (length / _HOUR)
 
 
 def _hours(periods: Iterable[Window]) -> float:
     return sum((ends_at - starts_at) / _HOUR for starts_at, ends_at in periods)
-
-
-def _members(candidates: Sequence[Candidate]) -> dict[int, tuple[int, ...]]:
-    """Which of the works take each place off."""
-    members: defaultdict[int, list[int]] = defaultdict(list)
-    for number, candidate in enumerate(candidates):
-        for place in candidate.places:
-            members[place].append(number)
-    return {place: tuple(numbers) for place, numbers in members.items()}
 
 
 # --- greedy -------------------------------------------------------------------------------------------
@@ -206,10 +215,8 @@ def _groups(candidates: Sequence[Candidate], own: set[int], reach: timedelta) ->
             continue
         group = _grown([first, second], candidates, neighbours, taken, reach)
         taken |= set(group)
-        members = [candidates[number] for number in group]
-        lead = lead_of(members)
-        ordered = [lead, *sorted((m for m in members if m is not lead), key=lambda m: (m.window[0], m.work.pk))]
-        found.append((saving_of(ordered).hours_saved, ordered))
+        members = lead_first([candidates[number] for number in group])
+        found.append((Together(members).saving().hours_saved, members))
     return [group for _saved, group in sorted(found, key=lambda item: (-item[0], item[1][0].work.pk))]
 
 
@@ -266,18 +273,20 @@ def _grown(
     reach: timedelta,
 ) -> list[int]:
     """The pair with every further work that raises what is saved, the best first."""
-    saved = saving_of([candidates[number] for number in group]).hours_saved
+    together = Together(candidates[number] for number in group)
+    saved = together.saving().hours_saved
     while True:
         around = {n for number in group for n in neighbours.get(number, ())} - set(group) - set(taken)
         tried = []
         for number in sorted(around):
             members = [candidates[n] for n in (*group, number)]
             if _is_near(members, reach) and dates_agree(members):
-                tried.append((saving_of(members).hours_saved, number))
+                tried.append((together.saved_with(candidates[number]), number))
         best = max(tried, key=lambda item: (item[0], -item[1]), default=None)
         if best is None or best[0] <= saved:
             return group
         saved, group = best[0], [*group, best[1]]
+        together.add(candidates[best[1]])
 
 
 def _is_near(members: Sequence[Candidate], reach: timedelta) -> bool:
@@ -285,15 +294,19 @@ def _is_near(members: Sequence[Candidate], reach: timedelta) -> bool:
     return max(starts) - min(starts) <= reach
 
 
-def _proposal(period: PlanPeriod, group: Sequence[Candidate], device: GridElement | None) -> MergeProposal:
+def _proposal(
+    period: PlanPeriod, group: Sequence[Candidate], device: GridElement | None, crews_beside: int
+) -> MergeProposal:
     window = joint_window(group)
+    crews = sum(candidate.work.crews for candidate in group)
     shared = _shared(group)
     customers = {place: count for candidate in group for place, count in candidate.places.items()}
     return MergeProposal(
         candidates=tuple(group),
         window=window,
-        saving=saving_of(group),
-        crews=sum(candidate.work.crews for candidate in group),
+        saving=Together(group).saving(),
+        crews=crews,
+        crews_that_day=crews + crews_beside,
         capacity=period.crew_capacity,
         device=device,
         shared_places=len(shared),
@@ -312,12 +325,13 @@ def _proposal(period: PlanPeriod, group: Sequence[Candidate], device: GridElemen
 
 def _shared(group: Sequence[Candidate]) -> list[int]:
     """The places that at least two works of a group take off."""
-    return sorted(place for place, members in _members(group).items() if len(members) > 1)
+    works = Counter(place for candidate in group for place in candidate.places)
+    return sorted(place for place, number in works.items() if number > 1)
 
 
 # --- reading ------------------------------------------------------------------------------------------
 
-# one window, undecided, in no joint outage; of the plan itself, or sharing a transformer area with the plan's works
+# one window ahead, as far as the plan, in no joint outage; of the plan itself or sharing an area with one of its works
 _CANDIDATES_SQL: Final = """
 WITH open_work AS (
     SELECT w.id, w.period_id, min(x.starts_at) AS starts_at, min(x.ends_at) AS ends_at
@@ -340,13 +354,14 @@ ORDER BY o.id
 
 
 def _candidates(period: PlanPeriod, *, at: datetime, reach: timedelta) -> list[Candidate]:
+    """Without works that cannot move and begin outside the plan: no outage of this plan could be theirs."""
     zone = ZoneInfo(period.branch.time_zone)
     with connection.cursor() as db:
         db.execute(
             _CANDIDATES_SQL,
             {
                 "period": period.pk,
-                "states": list(JOINABLE),
+                "states": list(lifecycle.joinable_in(period.state)),
                 "cancelled": WindowState.CANCELLED,
                 "at": at,
                 "since": datetime.combine(period.starts_on, time(0), zone) - reach,
@@ -354,13 +369,14 @@ def _candidates(period: PlanPeriod, *, at: datetime, reach: timedelta) -> list[C
             },
         )
         windows = {work_id: (starts_at, ends_at) for work_id, starts_at, ends_at in db.fetchall()}
-    return candidates_of(
-        PlannedWork.objects.select_related("branch", "period").filter(pk__in=list(windows)).order_by("pk"), windows
-    )
+    works = PlannedWork.objects.select_related("branch", "period").filter(pk__in=list(windows)).order_by("pk")
+    found = candidates_of(works, windows, period)
+    return [candidate for candidate in found if candidate.begins_inside or not candidate.work.is_fixed]
 
 
-def candidates_of(works: Iterable[PlannedWork], windows: Mapping[int, Window]) -> list[Candidate]:
+def candidates_of(works: Iterable[PlannedWork], windows: Mapping[int, Window], period: PlanPeriod) -> list[Candidate]:
     """Works with the places that they were measured to take off, in one statement. Works without places stay out."""
+    zone = ZoneInfo(period.branch.time_zone)
     places: defaultdict[int, dict[int, int]] = defaultdict(dict)
     with connection.cursor() as db:
         db.execute(
@@ -369,7 +385,40 @@ def candidates_of(works: Iterable[PlannedWork], windows: Mapping[int, Window]) -
         )
         for work_id, element_id, customers in db.fetchall():
             places[work_id][element_id] = customers
-    return [Candidate(work, windows[work.pk], places[work.pk]) for work in works if places[work.pk]]
+    return [
+        Candidate(
+            work,
+            windows[work.pk],
+            places[work.pk],
+            period.starts_on <= windows[work.pk][0].astimezone(zone).date() <= period.ends_on,
+        )
+        for work in works
+        if places[work.pk]
+    ]
+
+
+def _crews_beside(period: PlanPeriod, groups: Sequence[Sequence[Candidate]]) -> list[int]:
+    """For each group the crews of whatever else the branch does on the day on which it would begin."""
+    if not groups:
+        return []
+    zone = ZoneInfo(period.branch.time_zone)
+    days = [joint_window(group)[0].astimezone(zone).date() for group in groups]
+    spans = [
+        (datetime.combine(day, time(0), zone), datetime.combine(day + timedelta(days=1), time(0), zone)) for day in days
+    ]
+    windows = WorkWindow.objects.filter(
+        work__branch=period.branch_id,
+        work__state__in=(*lifecycle.EDITABLE, *lifecycle.STANDING),
+        starts_at__lt=max(spans)[1],
+        ends_at__gt=min(spans)[0],
+    ).exclude(state=WindowState.CANCELLED)
+    rows = list(windows.values_list("work", "work__crews", "starts_at", "ends_at"))
+    found = []
+    for group, (since, until) in zip(groups, spans, strict=True):
+        ours = {member.work.pk for member in group}
+        busy = {pk: crews for pk, crews, starts_at, ends_at in rows if starts_at < until and ends_at > since}
+        found.append(sum(crews for pk, crews in busy.items() if pk not in ours))
+    return found
 
 
 # up the tree from the first shared place of each group until the last one lies below too
