@@ -38,6 +38,14 @@ TURNS: dict[str, Turn] = {
     "plan-sheets": Turn(
         "outages.planned.tasks.sheets_sweep", 60.0, "Every minute, go on with workbooks whose task was lost or killed."
     ),
+    "plan-schedules": Turn(
+        "outages.planned.tasks.schedules_sweep",
+        60.0,
+        "Every minute, go on with searches whose task was lost and give up those whose worker died.",
+    ),
+    "grid-imports": Turn(
+        "grid.tasks.imports_sweep", 60.0, "Every minute, go on with imports whose task was lost or killed."
+    ),
     "plan-periods": Turn(
         "outages.planned.tasks.periods_turn",
         crontab(hour="0", minute="25"),

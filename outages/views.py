@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.actor import Actor
-from accounts.pages import cell_text, page_or_fragment, wants_fragment
+from accounts.pages import csv_response, page_or_fragment, wants_fragment
 from accounts.policies import actor_may
 from accounts.requests import actor_of
 from accounts.scope import visible_to
@@ -144,14 +142,8 @@ def board_csv(request: HttpRequest) -> StreamingHttpResponse:
     actor = _reader(request)
     filterset = BoardFilter(request.GET, queryset=board.for_the_board(selectors.outages_visible_to(actor)))
     rows = filterset.qs.order_by("-started_at", "-id").iterator(chunk_size=1000)
-    response = StreamingHttpResponse(_csv_lines(rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="outages-{timezone.localtime():%Y%m%d-%H%M}.csv"'
-    return response
-
-
-class _Echo:
-    def write(self, text: str) -> str:
-        return text
+    heads = [label_of(name) for name in _COLUMNS]
+    return csv_response("outages", heads, ([_cell(outage, name) for name in _COLUMNS] for outage in rows))
 
 
 _COLUMNS: Final = (
@@ -160,18 +152,9 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _csv_lines(outages: Iterator[Outage]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    labels = [label_of(name) for name in _COLUMNS]
-    yield "\ufeff" + writer.writerow(labels)  # the mark tells spreadsheets that this is UTF-8
-    for outage in outages:
-        yield writer.writerow([_cell(outage, name) for name in _COLUMNS])
-
-
-def _cell(outage: Outage, name: str) -> str:
+def _cell(outage: Outage, name: str) -> Any:
     display = getattr(outage, f"get_{name}_display", None)
-    value = display() if display else getattr(outage, name)
-    return cell_text(value)
+    return display() if display else getattr(outage, name)
 
 
 @require_GET

@@ -24,6 +24,7 @@ def main(site: str) -> None:
             night = signed_in(browser, site, "dispatcher", language, "dark")
             board(night, site, HERE / f"board-dark-{short}.png")
             console(signed_in(browser, site, "agent", language, "light"), site, HERE / f"console-{short}.png")
+            planning(signed_in(browser, site, "planner", language, "light"), site, short)
         browser.close()
 
 
@@ -65,6 +66,17 @@ def console(page: Page, site: str, path: Path) -> None:
     page.locator("#results .hit--off button.hit__main").first.click()
     page.wait_for_selector(".answer-card")
     picture(page, path)
+
+
+def planning(page: Page, site: str, short: str) -> None:
+    """The plan that is being written, and the months it stands among."""
+    page.goto(f"{site}/planned/plans/?state=open")
+    page.locator("main table tbody tr a").first.click()
+    page.wait_for_url("**/plans/*/")
+    picture(page, HERE / f"plan-{short}.png")
+    page.get_by_role("link", name="As a calendar" if short == "en" else "日历").first.click()
+    page.wait_for_url("**/planned/**")
+    picture(page, HERE / f"calendar-{short}.png")
 
 
 def picture(page: Page, path: Path) -> None:

@@ -184,6 +184,16 @@ def doors_of(period: PlanPeriod, actor: Actor) -> Doors:
     return Doors(tuple(steps), tuple(anothers))
 
 
+def may_split(work: PlannedWork, parts: Sequence[PlannedWork], *, actor: Actor) -> bool:
+    """May this actor send the parts of a work their own ways again, if it is a joint one?"""
+    action = lifecycle.join_action(work.state)
+    return (
+        bool(parts)
+        and work.state in lifecycle.WORK_STEPS["join"].sources
+        and all(policies.may(actor=actor, action=action, branch=one.branch) for one in (work, *parts))
+    )
+
+
 # --- its works and what was found -------------------------------------------------------------------
 
 

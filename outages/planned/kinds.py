@@ -174,7 +174,7 @@ def _facts(
     late = soon = False
     if status == OutageStatus.SCHEDULED:
         if starts_at <= now:
-            stage, late = _t("should be off since %(late)s") % {"late": span(now - starts_at)}, True
+            stage, late = _t("should have been off for %(late)s") % {"late": span(now - starts_at)}, True
         elif starts_at - now <= DUE_SOON:
             stage, soon = _t("off in %(left)s") % {"left": span(starts_at - now)}, True
     elif status in (OutageStatus.ACTIVE, OutageStatus.PARTIALLY_RESTORED):

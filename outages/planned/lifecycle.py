@@ -78,6 +78,37 @@ WORK_STEPS: Final[Mapping[str, Step]] = {
     "cancel": _row([DRAFT, SUBMITTED, RETURNED, CHECKED, APPROVED, PUBLISHED, NOTIFIED], CANCELLED),
 }
 
+# --- joint works --------------------------------------------------------------------------------------
+
+# where a joint work stands, by where its plan stands
+JOINT_STATES: Final[Mapping[str, str]] = {OPEN: DRAFT, RETURNED: DRAFT, SUBMITTED: SUBMITTED, ENDORSED: CHECKED}
+_GATES_PASSED: Final[Mapping[str, int]] = {DRAFT: 0, RETURNED: 0, SUBMITTED: 1, CHECKED: 2}
+
+
+def joinable_in(period_state: str) -> tuple[str, ...]:
+    """The states of works that can become one outage in such a plan: none has passed fewer gates than the plan."""
+    stage = JOINT_STATES.get(period_state)
+    if stage is None:
+        return ()
+    return tuple(state for state, passed in _GATES_PASSED.items() if passed >= _GATES_PASSED[stage])
+
+
+def join_action(state: str) -> str:
+    """What ``policies`` are asked for before a work in this state is joined or split."""
+    return "join_handed_in" if _GATES_PASSED.get(state) else "join"
+
+
+def state_after_split(*, before: str, period_state: str) -> str | None:
+    """What a part of a joint work is again in its plan; ``None`` where the plan has passed gates without it.
+
+    It is what it was, unless the plan was returned meanwhile and lies open again.
+    """
+    stage = JOINT_STATES.get(period_state)
+    if stage is None or _GATES_PASSED[stage] > _GATES_PASSED[before]:
+        return None
+    return before if _GATES_PASSED[stage] == _GATES_PASSED[before] else stage
+
+
 # --- windows: by the names of the outage's actions ---------------------------------------------------
 
 SAME: Final = ""

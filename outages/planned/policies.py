@@ -25,6 +25,8 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "endorse": ("plan.endorse",),
     "return": ("plan.endorse", "plan.approve"),
     "join": ("plan.submit", "plan.endorse", "plan.approve"),
+    # what is handed in belongs to those who decide about it
+    "join_handed_in": ("plan.endorse", "plan.approve"),
     "approve": ("plan.approve",),
     "publish": ("plan.approve",),
     "close": ("plan.submit", "plan.endorse", "plan.approve"),
@@ -66,9 +68,9 @@ def is_own_period(*, actor: Actor, period: PlanPeriod, action: str) -> bool:
 
 
 def is_own_work(*, actor: Actor, work: PlannedWork, action: str) -> bool:
-    hands = [work.author_id]
-    if work.author_id is None:  # a joint outage was written by those who wrote its works
-        hands += work.children.values_list("author_id", flat=True)
+    """The same for one work; a joint outage was written, and may have been checked, by the people of its works."""
+    works = [work] if work.author_id is not None else [work, *work.children.all()]
+    hands = [one.author_id for one in works]
     if action == "approve":
-        hands.append(work.checked_by_id)
+        hands += [one.checked_by_id for one in works]
     return actor.user_id is not None and actor.user_id in hands

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from outages.planned.views import calendar, days, entry, periods, sheets, windows, works
+from outages.planned.views import advice, calendar, days, entry, periods, reports, schedules, sheets, windows, works
 
 app_name = "planned"
 
@@ -22,6 +22,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("plans/open/", periods.plan_open, name="plan-open"),
     path("plans/<int:pk>/", periods.plan, name="plan"),
     path("plans/<int:pk>/steps/<slug:step>/", periods.plan_step, name="plan-step"),
+    path("plans/<int:pk>/advice/", advice.advice, name="advice"),
+    path("plans/<int:pk>/advice/join/", advice.join, name="advice-join"),
+    path("plans/<int:pk>/schedule/", schedules.schedule, name="schedule"),
+    path("plans/<int:pk>/schedule/start/", schedules.start, name="schedule-start"),
+    path("schedules/<int:pk>/", schedules.run, name="schedule-run"),
+    path("schedules/<int:pk>/lines/<int:line_id>/", schedules.line, name="schedule-line"),
+    # how the plans were carried out
+    path("reports/", reports.reports, name="reports"),
+    path("reports/chart/<slug:name>.svg", reports.chart, name="report-chart"),
+    path("reports/report.csv", reports.report_csv, name="report-csv"),
     # works and their windows
     path("works/new/", entry.new, name="work-new"),
     path("works/place/", entry.place, name="work-place"),
@@ -31,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("works/<str:reference>/edit/", entry.edit, name="work-edit"),
     path("works/<str:reference>/answer/", works.answer, name="work-answer"),
     path("works/<str:reference>/risk-sheets/", works.risk_sheets, name="risk-sheets"),
+    path("works/<str:reference>/split/", advice.split, name="joint-split"),
     path("works/<str:reference>/steps/<slug:step>/", works.step, name="work-step"),
     path("windows/<str:reference>/<slug:step>/", windows.step, name="window-step"),
     # the branch's own spreadsheet

@@ -40,6 +40,7 @@ class Rule:
     args: str = ""  # which objects fill the address, see the walker's world
     data: dict[str, Any] = field(default_factory=dict)  # of the POST; "$east_point" and the like are filled in
     scopes: frozenset[str] = frozenset()  # tokens that get an answer from the API
+    readers: frozenset[str] = frozenset()  # tokens that get one only where they read
     own: str = ""  # who reaches the object with GET (or, in capitals, with POST) when it is in their own branch
 
     @property
@@ -51,7 +52,10 @@ def _scopes(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-_OUTAGES = _scopes("outage:read", "outage:write")
+_OUTAGES = _scopes("outage:read", "outage:write", "plan:submit")
+_PERIOD = r"api/v1/^plan-periods/(?P<pk>[0-9]{1,18})/"
+_WORK = r"api/v1/^planned-works/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+_WINDOW = r"api/v1/^planned-windows/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _FAULT = r"api/v1/^faults/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _OUTAGE = r"api/v1/^outages/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 
@@ -88,12 +92,23 @@ ROUTES: Final[dict[str, Rule]] = {
     "planned/feeders/": Rule(ANY_ROLE),
     "planned/list.csv": Rule(ANY_ROLE),
     "planned/calendar.ics": Rule(ANY_ROLE),
+    "planned/reports/": Rule(ANY_ROLE),
+    "planned/reports/chart/<slug:name>.svg": Rule(ANY_ROLE, args="chart"),
+    "planned/reports/report.csv": Rule(ANY_ROLE),
     "planned/days/": Rule(ANY_ROLE, DECIDERS),
     "planned/days/<int:pk>/delete/": Rule(args="day", own="BRANCH_LEAD"),
     "planned/plans/": Rule(SEE_PLANS),
     "planned/plans/open/": Rule(post=PLANNER),
     "planned/plans/<int:pk>/": Rule(AUDITOR, args="plan", own="planner"),
     "planned/plans/<int:pk>/steps/<slug:step>/": Rule(args="plan_step", data={"version": "1"}, own="planner"),
+    "planned/plans/<int:pk>/advice/": Rule(AUDITOR, args="plan", own="planner"),
+    "planned/plans/<int:pk>/advice/join/": Rule(args="plan", own="PLANNER"),
+    "planned/plans/<int:pk>/schedule/": Rule(AUDITOR, args="plan", own="planner"),
+    "planned/plans/<int:pk>/schedule/start/": Rule(args="plan", own="PLANNER"),
+    "planned/schedules/<int:pk>/": Rule(AUDITOR, args="schedule", data={"decision": "refuse"}, own="PLANNER"),
+    "planned/schedules/<int:pk>/lines/<int:line_id>/": Rule(
+        args="schedule_line", data={"decision": "refuse"}, own="PLANNER"
+    ),
     "planned/works/new/": Rule(PLANNER, PLANNER),
     "planned/works/place/": Rule(PLANNER),
     "planned/works/panel/": Rule(post=PLANNER),
@@ -102,6 +117,7 @@ ROUTES: Final[dict[str, Rule]] = {
     "planned/works/<str:reference>/edit/": Rule(args="work", own="planner"),
     "planned/works/<str:reference>/answer/": Rule(args="work", data={"code": "x", "reason": "y"}, own="PLANNER"),
     "planned/works/<str:reference>/risk-sheets/": Rule(AUDITOR, args="work", own="planner"),
+    "planned/works/<str:reference>/split/": Rule(args="joint", own="PLANNER"),
     "planned/works/<str:reference>/steps/<slug:step>/": Rule(args="work_step", data={"version": "1"}, own="planner"),
     "planned/windows/<str:reference>/<slug:step>/": Rule(args="window", data={"version": "1"}, own="planner"),
     # the branch's own spreadsheet
@@ -205,6 +221,32 @@ ROUTES: Final[dict[str, Rule]] = {
         data={"reports": [{"service_point": "SP0001"}]},
         scopes=_scopes("report:create", "ivr:use"),
     ),
+    "api/v1/^plan-periods/$": Rule(
+        SEE_PLANS,
+        PLANNER,
+        data={"branch": "0101", "kind": "week", "day": "2026-12-01"},
+        scopes=_scopes("plan:submit"),
+        readers=_scopes("outage:write"),
+    ),
+    _PERIOD + "$": Rule(AUDITOR, args="plan", own="planner"),
+    _PERIOD + "submit/$": Rule(args="plan", own="PLANNER"),
+    "api/v1/^planned-works/$": Rule(
+        ANY_ROLE,
+        PLANNER,
+        data={"branch": "0101", "elements": ["T11"]},
+        scopes=_scopes("plan:submit"),
+        readers=_scopes("outage:read", "outage:write"),
+    ),
+    "api/v1/^planned-works/batch/$": Rule(
+        post=PLANNER, data={"works": [{"branch": "0101", "elements": ["T11"]}]}, scopes=_scopes("plan:submit")
+    ),
+    _WORK + "$": Rule(AUDITOR, args="work", own="planner"),
+    **{f"{_WORK}{name}/$": Rule(args="work", own="PLANNER") for name in ("cancel", "submit", "withdraw")},
+    _WINDOW + "$": Rule(READ_EVERYWHERE, args="window", own="planner"),
+    **{
+        f"{_WINDOW}{name}/$": Rule(args="window", own="DISPATCHER")
+        for name in ("cancel", "close", "extend", "move", "restore", "restore-part", "start")
+    },
     # a provider is known by the secret agreed with it, and by nothing else
     "api/v1/receipts/<slug:account>/": Rule(args="account"),
 }  # fmt: skip

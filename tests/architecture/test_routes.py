@@ -33,7 +33,8 @@ from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
 from outages.models import Outage
-from outages.planned.models import WorkDay
+from outages.planned.models import ScheduleLine, ScheduleRun, WorkDay
+from outages.planned.services import joint_create
 from outages.services import outage_open
 from tests.architecture.routes import PEOPLE, READ_EVERYWHERE, ROLES, ROUTES, Rule
 from tests.factories import accounts
@@ -45,6 +46,9 @@ REFUSED = (401, 403, 404, 405)
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 # a refusal leaves its own trace, a session remembers what it was asked, a token when it was used
 TRACES = ("accounts_accessevent", "django_session", "accounts_servicetoken", "axes_")
+NOTHING_MEASURED = {
+    "rules_broken": 0, "broken": [], "customer_minutes": 0, "customers_again": 0, "holiday_customers": 0,
+}  # fmt: skip
 EAST_PREMISES = ("东风路12号3单元501室", "M0001", "1000000002", "what the caller said")
 
 
@@ -139,6 +143,7 @@ def world(db: None, settings: Settings, tmp_path: Path) -> World:
             "callback": [{"callback_id": Callback.objects.get().pk}],
             "import": [{"pk": GridImport.objects.create(source_format="csv", status="preview").pk}],
             "template": [{"table": "elements"}],
+            "chart": [{"name": "execution"}],
             "user": [{"pk": agent.pk}],
             "grant": [{"pk": agent.role_grants.get().pk}],
             "client": [{"pk": token.user_id}],
@@ -159,7 +164,7 @@ class Planning:
 
 
 def _planning(city: SmallCity) -> Planning:
-    """A plan of the east with a draft and an uploaded file, a published window, a day of its work calendar."""
+    """A plan of the east with a draft, a joint work and an uploaded file; a published window; a day of its calendar."""
     pia, lena = (
         accounts.actor_of(accounts.user_with(role, city.east, username=name))
         for role, name in (("planner", "pia"), ("branch_lead", "lena"))
@@ -167,24 +172,34 @@ def _planning(city: SmallCity) -> Planning:
     otto = accounts.actor_of(accounts.user_with("approver", city.east, username="otto"))
     period = plan_of(city, pia)
     draft = work_in(city, pia, "L12", period=period)
+    parts = [work_in(city, pia, "T12", period=period) for _n in range(2)]
+    joint = joint_create(actor=pia, period_id=period.pk, work_ids=[part.pk for part in parts])
     window = published_alone(city, pia, lena, otto, "T11")
     day = WorkDay.objects.create(day=timezone.localdate(), kind="exam", name="期末考试", branch=city.east)
     row = ["C-9", "", "T12", "25:00", "", "", "", "a note in the file of the east"]
     sheet = uploaded(pia, book(HEADINGS, row), branch=city.east, period=period)
     assert window.outage is not None
+    run = ScheduleRun.objects.create(
+        period=period, state="done", crew_capacity=3, before=NOTHING_MEASURED, after=NOTHING_MEASURED
+    )
+    times = [[moment.isoformat() for moment in draft.windows.values_list("starts_at", "ends_at")[0]]]
+    line = ScheduleLine.objects.create(run=run, work=draft, work_version=1, before=times, after=times)
     work, plan = {"reference": draft.reference}, {"pk": period.pk}
     return Planning(
         args={
             "plan": [plan],
             "plan_step": [{**plan, "step": step} for step in ("submit", "capacity")],
             "work": [work],
+            "joint": [{"reference": joint.reference}],
             "work_step": [{**work, "step": "delete"}],
             "window": [{"reference": window.outage.reference, "step": step} for step in ("start", "move", "cancel")],
             "day": [{"pk": day.pk}],
+            "schedule": [{"pk": run.pk}],
+            "schedule_line": [{"pk": run.pk, "line_id": line.pk}],
             "sheet": [{"pk": sheet.pk}],
             "sheet_row": [{"pk": sheet.pk, "number": 2}],
         },
-        drafts=(draft.reference, row[-1]),
+        drafts=(draft.reference, joint.reference, row[-1]),
     )
 
 
@@ -290,14 +305,16 @@ def test_a_token_reaches_what_its_scope_says_and_only_its_own_branch(world: Worl
     world.args["outage"] = world.args["fault"]
     interface = {route: rule for route, rule in ROUTES.items() if route.startswith("api/") and not rule.is_public}
     wrong: list[str] = []
-    named = sorted(set().union(*(rule.scopes for rule in interface.values())))
+    named = sorted(set().union(*(rule.scopes | rule.readers for rule in interface.values())))
     others = [scope for scope in SCOPES if scope not in named]  # none of them opens anything here
     for scopes in (*([scope] for scope in named), others):
         _token, key = accounts.client_token(*scopes, branch=world.city.west, username=f"client-{scopes[0]}")
         walker = Walker("+".join(scopes), key=key)
         for route, rule in interface.items():
             may = not rule.scopes.isdisjoint(scopes)
-            wrong += walk(walker, world, route, rule, {"GET": may and bool(rule.get), "POST": may and bool(rule.post)})
+            reads = may or not rule.readers.isdisjoint(scopes)
+            allowed = {"GET": reads and bool(rule.get), "POST": may and bool(rule.post)}
+            wrong += walk(walker, world, route, rule, allowed)
 
     assert wrong == []
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.models import User
+from grid.models import Branch
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
 
@@ -70,3 +71,11 @@ def dora(db: None) -> Actor:
 @pytest.fixture
 def now() -> datetime:
     return timezone.now()
+
+
+@pytest.fixture
+def london(city: SmallCity) -> Branch:
+    """The west goes by British time and rules."""
+    city.west.time_zone, city.west.rule_pack = "Europe/London", "gb"
+    city.west.save(update_fields=["time_zone", "rule_pack"])
+    return city.west

@@ -290,7 +290,7 @@ def test_the_board_says_what_is_due_and_what_is_late(published: WorkWindow, pia:
 
     Outage.objects.filter(work_window=published).update(planned_start=now - timedelta(minutes=12, seconds=1))
     assert (str(facts_on_board(published).stage), facts_on_board(published).late) == (
-        "should be off since 12 min", True,
+        "should have been off for 12 min", True,
     )  # fmt: skip
 
     begin(published, pia, left=timedelta(minutes=20))

@@ -115,3 +115,25 @@ def test_the_tables_speak_of_the_models_states() -> None:
 )
 def test_a_published_work_follows_its_windows(windows: list[str], work: str) -> None:
     assert lifecycle.work_state_of(windows) == work
+
+
+# by where the plan stands: what a part of a joint work is after the split that it was before the joining
+SPLIT: dict[str, dict[str, str | None]] = {
+    "open": {"draft": "draft", "returned": "returned", "submitted": "draft", "checked": "draft"},
+    "returned": {"draft": "draft", "returned": "returned", "submitted": "draft", "checked": "draft"},
+    "submitted": {"draft": None, "returned": None, "submitted": "submitted", "checked": "submitted"},
+    "endorsed": {"draft": None, "returned": None, "submitted": None, "checked": "checked"},
+}
+
+
+@pytest.mark.parametrize("period", lifecycle.PERIOD_STATES)
+@pytest.mark.parametrize("before", ["draft", "returned", "submitted", "checked"])
+def test_a_part_of_a_joint_work_goes_back_to_its_plan_or_stands_alone(period: str, before: str) -> None:
+    after = lifecycle.state_after_split(before=before, period_state=period)
+
+    assert after == SPLIT.get(period, {}).get(before)
+
+
+@pytest.mark.parametrize("state", lifecycle.WORK_STATES)
+def test_what_is_handed_in_is_joined_by_those_who_decide(state: str) -> None:
+    assert lifecycle.join_action(state) == ("join_handed_in" if state in ("submitted", "checked") else "join")

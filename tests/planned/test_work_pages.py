@@ -18,7 +18,7 @@ from outages.planned import services
 from outages.planned.models import CheckAnswer, PlannedWork, PlanPeriod, PlanStep, RiskSheet, WorkSketch, WorkWindow
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
-from tests.planned.world import CONSIDERED, ahead, answered, everything_planned, plan_of, window, work_in
+from tests.planned.world import CONSIDERED, ahead, answered, draft, everything_planned, plan_of, window, work_in
 
 NEW = "/planned/works/new/"
 PANEL_QUERIES = 21
@@ -661,7 +661,7 @@ def test_a_published_work_is_cancelled_only_if_customers_are_told(
 def test_a_step_from_an_old_page_changes_nothing(browser: Client, city: SmallCity, pia: Actor) -> None:
     work = work_in(city, pia, "L11", **LATE)
     version = work.version
-    services.work_windows_set(actor=pia, work_id=work.pk, windows=[window(22)])
+    services.work_change(actor=pia, work_id=work.pk, draft=draft(city, "L11", windows=[window(22)], **LATE))
     before = everything_planned()
 
     response = browser.post(f"/planned/works/{work.reference}/steps/delete/", {"version": version})

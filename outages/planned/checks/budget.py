@@ -136,13 +136,13 @@ def _crossings(question: Question, numbers: list[int], pack: RulePack) -> dict[i
         about=array(numbers),
         span=span,
         limit=rule.count,
-        momentary=_longest_momentary(pack),
+        momentary=longest_momentary(pack),
         shortest=timedelta(hours=rule.min_hours),
     )
     return {number: Crossing(reach, beyond) for number, reach, beyond in rows}
 
 
-def _longest_momentary(pack: RulePack) -> timedelta:
+def longest_momentary(pack: RulePack) -> timedelta:
     """The longest time that still is momentary, to the clock's own step."""
     limit = timedelta(minutes=pack.reliability.momentary.value)
     return limit if pack.is_momentary(limit) else limit - timedelta.resolution

@@ -18,9 +18,10 @@ from outages.planned import checks, lifecycle
 from outages.planned.findings import Finding, Weight
 from outages.planned.intake import places
 from outages.planned.intake.problems import FINDING, Problem, in_every_language
-from outages.planned.intake.rows import Row, Setting, Window, row_read, start_field
+from outages.planned.intake.rows import Row, Setting, row_read, start_field
 from outages.planned.models import PlannedWork, SheetRow, WindowState, WorkState, WorkWindow
 from outages.planned.selectors import subject_of_draft
+from outages.planned.spans import Window
 
 Tell = Callable[[int, str], None]
 

@@ -17,10 +17,10 @@ from outages.planned.intake.cells import Clock, Stamp
 from outages.planned.intake.pieces import Piece
 from outages.planned.intake.problems import CellProblem, Problem
 from outages.planned.models import PlannedWork, PlanPeriod, WorkClass
+from outages.planned.spans import Window
 from outages.planned.texts import public_reason
 
 T = TypeVar("T")
-Window = tuple[datetime, datetime]
 
 TEXTS: Final = (
     "scope", "work_order", "contact_name", "contact_phone", "switching_note", "customer_work", "note",

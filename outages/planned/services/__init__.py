@@ -1,10 +1,12 @@
 """Everything that is done with plans and works. One module a subject:
 
-``works`` enter and change · ``sketches`` what is being typed · ``gates`` hand in, check, approve, publish ·
-``periods`` the same for a whole plan · ``course`` what happens to a published window · ``sheets`` the branch's own
-spreadsheet on its way in (imported by its own name).
+``works`` enter and change · ``batches`` what a machine hands in · ``sketches`` what is being typed ·
+``gates`` hand in, check, approve, publish · ``periods`` the same for a whole plan · ``course`` what happens to a
+published window · ``sheets`` the branch's own spreadsheet on its way in, ``schedules`` better windows for a whole plan
+(both imported by their own names).
 """
 
+from outages.planned.services.batches import WorkOutcome, WorkRequest, works_create_batch
 from outages.planned.services.course import (
     TellThem,
     window_cancel,
@@ -31,6 +33,7 @@ from outages.planned.services.gates import (
     work_submit,
     work_withdraw,
 )
+from outages.planned.services.joint import CannotJoin, joint_create, joint_split
 from outages.planned.services.periods import (
     StillRunning,
     period_approve,
@@ -64,13 +67,14 @@ from outages.planned.services.works import (
     work_change,
     work_create,
     work_delete,
-    work_windows_set,
     works_change,
     works_create,
     works_measure,
+    works_windows_set,
 )
 
 __all__ = [
+    "CannotJoin",
     "ChecksOpen",
     "DecidedWithItsPlan",
     "KeyTaken",
@@ -84,7 +88,11 @@ __all__ = [
     "TellThem",
     "WindowsOverlap",
     "WorkDraft",
+    "WorkOutcome",
+    "WorkRequest",
     "answer_give",
+    "joint_create",
+    "joint_split",
     "period_approve",
     "period_capacity_set",
     "period_close",
@@ -120,9 +128,10 @@ __all__ = [
     "work_return",
     "work_revise",
     "work_submit",
-    "work_windows_set",
     "work_withdraw",
     "works_change",
     "works_create",
+    "works_create_batch",
     "works_measure",
+    "works_windows_set",
 ]

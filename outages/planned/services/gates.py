@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from psycopg2.errors import DeadlockDetected
@@ -126,10 +127,10 @@ def _decided_alone(actor: Actor, work_id: int, action: str, expected_version: in
 
 def works_step(*, actor: Actor, works: Sequence[PlannedWork], action: str) -> None:
     """Bring locked works through one gate: all of them, or none. The caller has asked the policy for the branch."""
-    if action in ("check", "approve") and any(
-        policies.is_own_work(actor=actor, work=work, action=action) for work in works
-    ):
-        raise OwnWork()
+    if action in ("check", "approve"):
+        prefetch_related_objects(works, "children")
+        if any(policies.is_own_work(actor=actor, work=work, action=action) for work in works):
+            raise OwnWork()
     for work in works:
         work.state = lifecycle.work_after(action=action, state=work.state)
     now = timezone.now()

@@ -35,6 +35,7 @@ from outages.planned.models import (
     WorkType,
     WorkWindow,
 )
+from outages.planned.spans import Window
 from outages.planned.texts import public_reason
 from outages.services import NoPlace, references_take
 from standards.errors import Conflict, DomainError, NotFound
@@ -74,9 +75,6 @@ class KeyTaken(DomainError):
     code = "key_taken"
     status = 409
     message = _("The branch already has a work with the number “%(key)s”.")
-
-
-Window = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -213,19 +211,18 @@ def works_change(*, actor: Actor, changes: Sequence[tuple[PlannedWork, WorkDraft
 _COLUMNS: Final = tuple(name.removesuffix("_id") for name in WRITABLE)
 
 
-def work_windows_set(
-    *, actor: Actor, work_id: int, windows: Sequence[Window], note: str = "", expected_version: int | None = None
-) -> PlannedWork:
-    """Give an undecided work other windows (a line of the scheduler that somebody accepted)."""
-    with transaction.atomic():
-        work = work_locked(work_id)
-        policies.require(actor=actor, action="edit", branch=work.branch)
-        version_check(work, expected_version)
-        draft = WorkDraft(tuple(work.elements.values_list("pk", flat=True)), tuple(windows))
-        works_change(actor=actor, changes=[(work, draft)])
-        if note:
-            steps_append(actor=actor, verb="windows", works=[work], note=note)
-        return work
+def works_windows_set(
+    *, actor: Actor, changes: Sequence[tuple[PlannedWork, Sequence[Window]]], note: str = ""
+) -> list[PlannedWork]:
+    """Give undecided works of one branch, which the caller has locked, other windows (proposals that are accepted)."""
+    elements: defaultdict[int, list[int]] = defaultdict(list)
+    through = PlannedWork.elements.through.objects.filter(plannedwork__in=[work for work, _windows in changes])
+    for work_id, element_id in through.values_list("plannedwork", "gridelement"):
+        elements[work_id].append(element_id)
+    drafts = [(work, WorkDraft(tuple(elements[work.pk]), tuple(windows))) for work, windows in changes]
+    works = works_change(actor=actor, changes=drafts)
+    steps_append(actor=actor, verb="windows", works=works, note=note)
+    return works
 
 
 def work_delete(*, actor: Actor, work_id: int, expected_version: int | None = None) -> None:
@@ -460,8 +457,8 @@ def late_work_named(work: PlannedWork, *, work_class: str, reason: str) -> None:
 
 
 __all__ = [
-    "MOST_WINDOWS", "KeyTaken", "NoWindow", "NotEditable", "OutsidePeriod", "Window", "WindowState", "WindowsOverlap",
+    "MOST_WINDOWS", "KeyTaken", "NoWindow", "NotEditable", "OutsidePeriod", "WindowState", "WindowsOverlap",
     "WorkClass", "WorkDraft", "answer_give", "late_work_named", "risk_sheet_write", "steps_append", "version_check",
-    "windows_check", "work_change", "work_create", "work_delete", "work_locked", "work_windows_set", "works_change",
-    "works_create", "works_locked", "works_measure",
+    "windows_check", "work_change", "work_create", "work_delete", "work_locked", "works_change", "works_create",
+    "works_locked", "works_measure", "works_windows_set",
 ]  # fmt: skip

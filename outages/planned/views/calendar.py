@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,15 +23,16 @@ from django.views.decorators.http import require_GET
 
 from accounts.actor import Actor
 from accounts.models import User
-from accounts.pages import cell_text
+from accounts.pages import csv_response
 from accounts.policies import actor_may, require
 from accounts.requests import actor_of
 from accounts.scope import visible_to
 from grid.models import Branch
 from outages.planned import agenda, calendars, selectors
 from outages.planned.agenda import Day, Entry, Feeder
-from outages.planned.filters import CalendarFilter, ListFilter
+from outages.planned.filters import CalendarFilter, ReportedFilter
 from outages.planned.models import WorkClass, WorkState
+from outages.planned.reports import FIGURES
 
 SHOWN_A_DAY: Final = 4
 ROWS_A_PAGE: Final = 50
@@ -55,7 +55,7 @@ def _reader(request: HttpRequest) -> Actor:
 
 def _shared(request: HttpRequest, actor: Actor, view: str) -> dict[str, Any]:
     """Filter bar, view switch and links, the same on every view."""
-    chosen = {name: request.GET.get(name, "") for name in ListFilter.base_filters}
+    chosen = {name: request.GET.get(name, "") for name in ReportedFilter.base_filters}
     plans = selectors.sees_plans(actor)
     states = WorkState.choices if plans else [(state.value, state.label) for state in _PUBLIC_STATES]
     user = request.user
@@ -63,8 +63,11 @@ def _shared(request: HttpRequest, actor: Actor, view: str) -> dict[str, Any]:
         "view": view,
         "chosen": chosen,
         "is_narrowed": any(chosen.values()),
-        "query": _query(request, *ListFilter.base_filters),
+        "query": _query(request, *ReportedFilter.base_filters),
         "plan": _plan_of(actor, chosen["plan"]),
+        "figure": FIGURES[chosen["figure"]][0] if chosen["figure"] in FIGURES else "",
+        "figure_query": [(name, chosen[name]) for name in ("figure", "own_branch", "plan_kind") if chosen[name]],
+        "report_url": f"{reverse('planned:reports')}?{_query(request, 'since', 'until', 'branch', 'plan_kind')}",
         "branches": visible_to(actor, Branch.objects.all(), "outage.read"),
         "state_choices": [(value, label) for value, label in states if value != WorkState.JOINED],
         "class_choices": WorkClass.choices,
@@ -265,7 +268,7 @@ def _windows_in(cells: dict[date, list[tuple[str, Entry]]]) -> int:
 
 
 def _listed(request: HttpRequest, actor: Actor) -> Any:
-    return ListFilter(request.GET, queryset=agenda.windows_visible_to(actor)).qs.order_by("starts_at", "pk")
+    return ReportedFilter(request.GET, queryset=agenda.windows_visible_to(actor)).qs.order_by("starts_at", "pk")
 
 
 @require_GET
@@ -289,29 +292,22 @@ def listing(request: HttpRequest) -> HttpResponse:
 def list_csv(request: HttpRequest) -> StreamingHttpResponse:
     """The filtered list as a spreadsheet would want it."""
     actor = _reader(request)
-    response = StreamingHttpResponse(_csv_lines(_listed(request, actor), actor), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="planned-{timezone.localtime():%Y%m%d-%H%M}.csv"'
-    return response
+    return csv_response("planned", _CSV_HEADS, _csv_rows(_listed(request, actor), actor))
 
 
-class _Echo:
-    def write(self, text: str) -> str:
-        return text
+_CSV_HEADS: Final = (
+    gettext_lazy("number"), gettext_lazy("the branch's own number"), gettext_lazy("branch"), gettext_lazy("plan"),
+    gettext_lazy("place"), gettext_lazy("feeder"), gettext_lazy("works"), gettext_lazy("class"),
+    gettext_lazy("off from"), gettext_lazy("back by"), gettext_lazy("customers"), gettext_lazy("important customers"),
+    gettext_lazy("load (kW)"), gettext_lazy("state"), gettext_lazy("outage"), gettext_lazy("off since"),
+    gettext_lazy("restored at"),
+)  # fmt: skip
 
 
-def _csv_lines(windows: Any, actor: Actor) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow(  # the mark tells spreadsheets that this is UTF-8
-        [
-            _("number"), _("the branch's own number"), _("branch"), _("plan"), _("place"), _("feeder"), _("works"),
-            _("class"), _("off from"), _("back by"), _("customers"), _("important customers"), _("load (kW)"),
-            _("state"), _("outage"), _("off since"), _("restored at"),
-        ]
-    )  # fmt: skip
+def _csv_rows(windows: Any, actor: Actor) -> Iterator[list[Any]]:
     rows = agenda.with_work(windows).iterator(chunk_size=CSV_CHUNK)
     while some := list(islice(rows, CSV_CHUNK)):
-        for entry in agenda.entries_of(some, actor=actor):
-            yield writer.writerow([cell_text(value) for value in _csv_row(entry)])
+        yield from (_csv_row(entry) for entry in agenda.entries_of(some, actor=actor))
 
 
 def _csv_row(entry: Entry) -> list[Any]:

@@ -67,6 +67,7 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
     subject = selectors.subjects_of([work])[0]
     findings = checks.findings_of([subject], at=timezone.now())[subject.number] if is_undecided else []
     actions, own = actions_of(work, actor)
+    children = list(work.children.select_related("branch").order_by("pk"))
     return {
         "work": work,
         "period": work.period,
@@ -81,13 +82,13 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
         "areas": list(work.work_places.select_related("element").order_by("-customers")[:PLACES_SHOWN]),
         "may_see_customers": may_see,
         "critical": _critical(work) if may_see and work.critical_customers else [],
-        "children": list(work.children.order_by("pk")),
+        "children": children,
         "history": [(step, dossier.word_of(step.verb)) for step in work.steps.order_by("-pk")[:STEPS_SHOWN]],
         "notice_stages": _stages(work),
-        "actions": actions,
+        "actions": [name for name in actions if not (name == "delete" and children)],  # a joint work is split
         "own": own,
         "may_edit": work.state in lifecycle.EDITABLE and policies.may(actor=actor, action="edit", branch=work.branch),
-        "may_split": is_undecided and policies.may(actor=actor, action="join", branch=work.branch),
+        "may_split": dossier.may_split(work, children, actor=actor),
     }
 
 
