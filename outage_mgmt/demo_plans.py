@@ -29,6 +29,11 @@ WORKS = (
     ("老旧导线改造", "construction", 2, 9, 8),
     ("避雷器更换", "maintenance", 1, 3, 9),
 )
+# how the works of the past two months went: begun so many minutes late, over so many minutes late; or called off
+WENT = (
+    (0, 0), (10, -20), (45, 0), (5, 50), (0, 5), None, (3, 0), (20, 90), (0, -75), (8, 20), (2, 10), (0, 0), (15, 10),
+    (4, 35),
+)  # fmt: skip
 ANSWER = "已核实，现场已安排，按要求执行"
 
 
@@ -128,43 +133,58 @@ class DemoPlans:
     def minutes(self, minutes: float) -> datetime:
         return timezone.now().replace(second=0, microsecond=0) + timedelta(minutes=minutes)
 
-    def published(self, element: GridElement, what: Sequence[Any], *, begins: float, ends: float) -> WorkWindow:
+    def published(
+        self, element: GridElement, what: Sequence[Any], *, begins: float, ends: float, branch: Branch | None = None
+    ) -> WorkWindow:
         """A temporary work that has passed every gate."""
+        planner, lead = (self.system, self.system) if branch else (self.planner, self.lead)
         draft = WorkDraft(
             (element.pk,), ((self.minutes(begins), self.minutes(ends)),),
             {**self.facts(what), "work_class": "emergency", "temporary_reason": "设备缺陷，不能等待"},
         )  # fmt: skip
-        work = services.work_create(actor=self.planner, branch=self.office, draft=draft)
-        self.answer([work])
-        services.work_submit(actor=self.planner, work_id=work.pk)
-        self.answer([work])
-        services.work_check(actor=self.lead, work_id=work.pk)
+        work = services.work_create(actor=planner, branch=branch or self.office, draft=draft)
+        self.answer([work], planner)
+        services.work_submit(actor=planner, work_id=work.pk)
+        self.answer([work], planner)
+        services.work_check(actor=lead, work_id=work.pk)
         services.work_approve(actor=self.approver, work_id=work.pk)
         services.work_publish(actor=self.approver, work_id=work.pk)
         return WorkWindow.objects.select_related("outage").get(work=work)
 
     def last_weeks(self) -> None:
-        """Works of the past five weeks, for the execution report: on time, late, and longer than announced."""
+        """Works of the past two months, for the execution report: on time, late, longer than announced, called off."""
         _sections, transformers = self.elements(self.office)
-        outcomes = ((0, 0), (10, -20), (45, 0), (5, 50), (0, 5), (20, 90))
-        for number, (element, (late_start, late_end)) in enumerate(zip(transformers[8::13], outcomes, strict=False)):
-            what = WORKS[number % len(WORKS)]
-            start = self.day(-34 + 6 * number, what[4])
-            end = start + timedelta(hours=what[3])
-            window = self.published(element, what, begins=2, ends=60 * what[3])
-            self.set_back(window, start, end, published_at=start - timedelta(days=9))
-            self.plan_in(window, start)
-            services.window_start(
-                window_id=window.pk, actor=self.planner, started_at=start + timedelta(minutes=late_start)
-            )
-            services.window_restore(
-                window_id=window.pk, actor=self.planner, restored_at=end + timedelta(minutes=late_end)
-            )
-            services.window_close(window_id=window.pk, actor=self.planner, remedy="已按计划完成")
+        for number, (element, went) in enumerate(zip(transformers[8::5], WENT, strict=False)):
+            self.past(element, went, days_ago=60 - 4 * number, what=WORKS[number % len(WORKS)])
+        if self.neighbour is not None:
+            _sections, transformers = self.elements(self.neighbour)
+            for number, (element, went) in enumerate(zip(transformers[4::9], WENT[2:8], strict=False)):
+                self.past(
+                    element, went, days_ago=57 - 8 * number, what=WORKS[-1 - number % len(WORKS)], branch=self.neighbour
+                )
 
-    def plan_in(self, window: WorkWindow, start: datetime) -> None:
+    def past(
+        self, element: GridElement, went: tuple[int, int] | None, *, days_ago: int, what: Sequence[Any],
+        branch: Branch | None = None,
+    ) -> None:  # fmt: skip
+        """One work of the past, as it went."""
+        start = self.day(-days_ago, what[4])
+        end = start + timedelta(hours=what[3])
+        window = self.published(element, what, begins=2, ends=60 * what[3], branch=branch)
+        self.set_back(window, start, end, published_at=start - timedelta(days=9))
+        self.plan_in(window, start, branch or self.office)
+        actor = self.system if branch else self.planner
+        if went is None:
+            services.window_cancel(window_id=window.pk, actor=actor, reason="材料未到货", tell=True)
+            return
+        late_start, late_end = (timedelta(minutes=minutes) for minutes in went)
+        services.window_start(window_id=window.pk, actor=actor, started_at=start + late_start)
+        services.window_restore(window_id=window.pk, actor=actor, restored_at=end + late_end)
+        services.window_close(window_id=window.pk, actor=actor, remedy="已按计划完成")
+
+    def plan_in(self, window: WorkWindow, start: datetime, branch: Branch) -> None:
         """The month plan that such a work would have stood in: handed in on time, approved and published."""
-        period = services.period_open(actor=self.planner, branch=self.office, kind="month", day=start.date())
+        period = services.period_open(actor=self.system, branch=branch, kind="month", day=start.date())
         handed_in = period.deadline - timedelta(days=1)
         PlanPeriod.objects.filter(pk=period.pk).update(
             state="published", revision=1, first_submitted_at=handed_in, submitted_at=handed_in,

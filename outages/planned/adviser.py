@@ -178,7 +178,7 @@ class Together:
 
     def saved_with(self, one: Candidate) -> float:
         """The customer-hours that one outage would save if this work belonged to it too."""
-        customers = sum((self.customers | one.places).values())
+        customers = sum({**self.customers, **one.places}.values())
         joint = self._hours_joint(customers, max(self.length, one.length))
         return self.hours_now + self._hours_added(one) - joint
 

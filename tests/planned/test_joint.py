@@ -23,6 +23,7 @@ from outages.planned.models import (
 )
 from outages.planned.policies import OwnWork
 from outages.planned.services import CannotJoin, Overlap, joint_create, joint_split
+from outages.planned.services.gates import AnotherBranchToo
 from standards.errors import Conflict, Forbidden, NotFound
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
@@ -426,6 +427,27 @@ def test_the_work_of_another_branch_needs_somebody_who_plans_there_too(
     assert everything_planned() == before
     joint_split(actor=otto, work_id=joint.pk)
     assert not PlannedWork.objects.filter(pk=joint.pk).exists()
+
+
+def test_the_work_of_another_branch_is_approved_by_somebody_who_approves_there_too(
+    city: SmallCity, plan: PlanPeriod, line: PlannedWork, otto: Actor, advance: Callable[[str], None]
+) -> None:
+    bea = accounts.actor_of(accounts.user_with("planner", city.bureau, username="bea"))
+    eve = accounts.actor_of(accounts.user_with("approver", city.east, username="eve"))
+    joint = joined(plan, bea, line, work_in(city, bea, "BUS1", branch=city.bureau, windows=[window(22)]))
+    advance("endorsed")
+    answer_all(plan, otto)
+    before = everything_planned()
+
+    with pytest.raises(AnotherBranchToo) as refusal:
+        services.period_approve(actor=eve, period_id=plan.pk)
+
+    assert joint.reference in str(refusal.value)
+    assert city.bureau.name in str(refusal.value)
+    assert everything_planned() == before
+    advance("approved")
+    joint.refresh_from_db()
+    assert joint.state == "approved"
 
 
 # --- refused ------------------------------------------------------------------------------------------

@@ -283,6 +283,25 @@ def test_customers_hit_twice_are_counted_once_each(city: SmallCity, pia: Actor, 
     assert hit_twice_of(report(pia)) == {city.east.pk: 3, None: 3}
 
 
+def test_a_place_that_goes_off_again_in_one_window_is_off_longer_but_not_hit_twice(city: SmallCity, pia: Actor) -> None:
+    window = happened(city, "T11", announced=times(3), off=times(3))
+    Interruption.objects.create(
+        outage=window.outage, element=city.elements["T11"], actual=(march(3, 13), march(3, 14)), customers=2
+    )
+
+    found = report(pia)
+
+    assert hit_twice_of(found) == {}
+    assert (found.total.planned, found.total.actual) == (hours(of=2, lasting=4), hours(of=2, lasting=5))
+
+
+def test_a_customer_who_came_back_alone_is_counted_apart_from_the_area(city: SmallCity, pia: Actor) -> None:
+    happened(city, "T11", announced=times(3), off=times(3))
+    happened(city, announced=times(5), off=times(5), points=("SP0001",))  # the other one of the area is untouched
+
+    assert hit_twice_of(report(pia)) == {city.east.pk: 1, None: 1}
+
+
 def test_customers_hit_by_two_branches_are_hit_twice_altogether(city: SmallCity, otto: Actor) -> None:
     happened(city, "T11", announced=times(3), off=times(3))
     happened(city, "T11", "T21", branch=city.west, announced=times(5), off=times(5))
@@ -367,6 +386,15 @@ def test_momentary_and_overlapping_outages_do_not_add_up(city: SmallCity, pia: A
 
     was_off(city, "T11", begins=march(9, 10), hours=0.06)
     assert len(often_off(report(pia))) == 1
+
+
+def test_what_only_goes_on_in_the_days_asked_about_began_before(city: SmallCity, pia: Actor) -> None:
+    for day in (2, 5):
+        was_off(city, "T11", begins=march(day))
+    was_off(city, "T11", begins=march(9, 20), hours=12)
+    was_off(city, "T11", begins=march(10, 1))  # within that
+
+    assert often_off(report(pia, Asked(date(2026, 3, 10), date(2026, 3, 31)))) == []
 
 
 def test_each_branch_has_its_own_idea_of_too_often(city: SmallCity, otto: Actor, london: Branch) -> None:

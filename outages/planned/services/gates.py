@@ -128,9 +128,11 @@ def _decided_alone(actor: Actor, work_id: int, action: str, expected_version: in
 def works_step(*, actor: Actor, works: Sequence[PlannedWork], action: str) -> None:
     """Bring locked works through one gate: all of them, or none. The caller has asked the policy for the branch."""
     if action in ("check", "approve"):
-        prefetch_related_objects(works, "children")
+        prefetch_related_objects(works, "children__branch")
         if any(policies.is_own_work(actor=actor, work=work, action=action) for work in works):
             raise OwnWork()
+    if action == "approve":
+        _approves_for_every_branch(actor, works)
     for work in works:
         work.state = lifecycle.work_after(action=action, state=work.state)
     now = timezone.now()
@@ -153,6 +155,20 @@ def works_step(*, actor: Actor, works: Sequence[PlannedWork], action: str) -> No
                 _outages_schedule(actor, work, at=now)
     works_save(works, "checked_by", "approved_by", "approved_at", "published_at", "work_class", "temporary_reason")
     steps_append(actor=actor, verb=action, works=works)
+
+
+class AnotherBranchToo(DomainError):
+    code = "another_branch_too"
+    status = 403
+    message = _("%(reference)s holds work of %(branch)s: somebody who approves there as well must do this.")
+
+
+def _approves_for_every_branch(actor: Actor, works: Sequence[PlannedWork]) -> None:
+    """A joint outage may hold another branch's work, of which this plan's approver alone does not decide."""
+    for work in works:
+        for child in work.children.all():
+            if not policies.may(actor=actor, action="approve", branch=child.branch):
+                raise AnotherBranchToo(reference=work.reference, branch=str(child.branch))
 
 
 def works_return(*, actor: Actor, works: Sequence[PlannedWork], reasons: Mapping[int, str]) -> None:
