@@ -18,6 +18,7 @@ def test_tasks_are_queued_on_commit_only() -> None:
         f"{path}:{call.lineno}"
         for path, call in calls()
         if isinstance(call.func, ast.Attribute)
+        and path != "standards/doorbell.py"  # which rings after the commit
         and named(call) in {"delay", "apply_async", "apply_async_on_commit", "send_task"}
     ]
 
