@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.actor import Actor
 from grid.models import Branch
+from outages.models import Interruption
 from outages.planned.models import PlannedWork, PlanPeriod, PlanStep, WorkWindow
 from outages.planned.reports import (
     Asked,
@@ -285,6 +286,7 @@ def test_customers_hit_twice_are_counted_once_each(city: SmallCity, pia: Actor, 
 
 def test_a_place_that_goes_off_again_in_one_window_is_off_longer_but_not_hit_twice(city: SmallCity, pia: Actor) -> None:
     window = happened(city, "T11", announced=times(3), off=times(3))
+    assert window.outage is not None
     Interruption.objects.create(
         outage=window.outage, element=city.elements["T11"], actual=(march(3, 13), march(3, 14)), customers=2
     )
@@ -300,6 +302,9 @@ def test_a_customer_who_came_back_alone_is_counted_apart_from_the_area(city: Sma
     happened(city, announced=times(5), off=times(5), points=("SP0001",))  # the other one of the area is untouched
 
     assert hit_twice_of(report(pia)) == {city.east.pk: 1, None: 1}
+
+    happened(city, "T11", announced=times(7), off=times(7))
+    assert hit_twice_of(report(pia)) == {city.east.pk: 2, None: 2}
 
 
 def test_customers_hit_by_two_branches_are_hit_twice_altogether(city: SmallCity, otto: Actor) -> None:

@@ -45,7 +45,7 @@ off AS MATERIALIZED (
 twice AS (
     SELECT branch, place, point, customers FROM hit
     GROUP BY GROUPING SETS ((branch, place, point, customers), (place, point, customers))
-    HAVING count(*) > 1
+    HAVING count(DISTINCT outage) > 1
 )
 SELECT branch, sum(customers)::int FROM twice GROUP BY branch
 """  # noqa: S608 - only our own relations are put in

@@ -297,7 +297,7 @@ def list_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 _CSV_HEADS: Final = (
     gettext_lazy("number"), gettext_lazy("the branch's own number"), gettext_lazy("branch"), gettext_lazy("plan"),
-    gettext_lazy("place"), gettext_lazy("feeder"), gettext_lazy("works"), gettext_lazy("class"),
+    gettext_lazy("place"), gettext_lazy("feeder"), gettext_lazy("works"), gettext_lazy("class of work"),
     gettext_lazy("off from"), gettext_lazy("back by"), gettext_lazy("customers"), gettext_lazy("important customers"),
     gettext_lazy("load (kW)"), gettext_lazy("state"), gettext_lazy("outage"), gettext_lazy("off since"),
     gettext_lazy("restored at"),

@@ -359,7 +359,7 @@ def often_table(report: Report, often: Iterable[Often]) -> Table:
 
 WINDOW_HEADS: Final = (
     gettext_lazy("number"), gettext_lazy("the branch's own number"), gettext_lazy("branch"), gettext_lazy("plan"),
-    gettext_lazy("place"), gettext_lazy("works"), gettext_lazy("class"), gettext_lazy("outage"),
+    gettext_lazy("place"), gettext_lazy("works"), gettext_lazy("class of work"), gettext_lazy("outage"),
     gettext_lazy("announced from"), gettext_lazy("announced to"), gettext_lazy("off since"),
     gettext_lazy("restored at"), gettext_lazy("began by (min)"), gettext_lazy("ended by (min)"),
     gettext_lazy("outcome"), gettext_lazy("times moved"), gettext_lazy("times extended"), gettext_lazy("customers"),
