@@ -11,18 +11,17 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
+from http.cookies import SimpleCookie
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
-from django.test import Client
+from django.db import connection, connections, transaction
+from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
-from pytest_django import Settings
 
 from accounts.models import User
 from accounts.policies import SCOPES
@@ -101,9 +100,24 @@ def filled(route: str, args: dict[str, Any]) -> str:
     return "/" + route.replace("^", "").replace("$", "")
 
 
+@pytest.fixture(scope="module")
+def built(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The world is built once and never committed; every test walks in it inside a savepoint of its own."""
+    block = transaction.atomic()
+    block._from_testcase = True  # type: ignore[attr-defined]  # services open durable transactions of their own
+    with django_db_blocker.unblock(), override_settings(MEDIA_ROOT=tmp_path_factory.mktemp("media")):
+        with block:
+            yield _built()
+            transaction.set_rollback(True)
+        connections.close_all()
+
+
 @pytest.fixture
-def world(db: None, settings: Settings, tmp_path: Path) -> World:
-    settings.MEDIA_ROOT = tmp_path
+def world(db: None, built: World) -> World:
+    return replace(built, args=dict(built.args))
+
+
+def _built() -> World:
     city = small_city()
     mei, asha = (accounts.actor_of(person(city.east)) for person in (accounts.mei, accounts.asha))
     now, hour = timezone.now(), timedelta(hours=1)
@@ -239,13 +253,14 @@ class Walker:
     key: str = ""
 
     def __post_init__(self) -> None:
-        self.browser = Client(raise_request_exception=False)
+        self.client = Client(raise_request_exception=False)
         if self.user is not None:
-            self.browser.force_login(self.user, backend=BACKEND)
+            self.client.force_login(self.user, backend=BACKEND)
+        self.cookies = self.client.cookies.output(header="", sep=";")
 
     def ask(self, method: str, url: str, data: dict[str, Any]) -> Any:
-        client = Client(raise_request_exception=False)
-        client.cookies.load(self.browser.cookies)
+        client = self.client
+        client.cookies = SimpleCookie(self.cookies)
         headers = {"Authorization": f"Token {self.key}"} if self.key else {}
         if url.startswith("/api/") and method != "GET":
             return client.generic(method, url, json.dumps(data), content_type="application/json", headers=headers)
