@@ -112,7 +112,7 @@ def test_from_a_messy_sheet_to_the_execution_report(
     overrun_and_over(scene, joint, sms)
     moved_and_called_off(scene, other, sms)
 
-    report_says_so(scene, plan, joint)
+    report_says_so(scene, joint, other)
     nothing_broken()
 
 
@@ -260,12 +260,23 @@ def moved_and_called_off(scene: Scene, other: Outage, sms: SmsGateway) -> None:
     says(scene, LI, other, zh="已经取消", en="has been cancelled")
 
 
-def report_says_so(scene: Scene, plan: PlanPeriod, joint: Outage) -> None:
+def report_says_so(scene: Scene, joint: Outage, other: Outage) -> None:
+    """Plan against actual: the one took longer and ended late, the other moved and was called off."""
     page = scene.approver
-    joint.refresh_from_db()
     day = timezone.localdate(begins(joint))
-    page.goto(f"{scene.site}/planned/reports/?since={day - DAY}&until={day + DAY}")
-    expect(page.get_by_role("row").filter(has_text=joint.reference)).to_be_visible()
+    page.goto(f"{scene.site}/planned/reports/?since={day - DAY}&until={day + 30 * DAY}")
+    windows = page.get_by_role("table", name="Windows with their four times")
+    ran = windows.get_by_role("row").filter(has_text=joint.reference)
+    for words in ("L11号设备", "extended to", "ended late"):
+        expect(ran).to_contain_text(words)
+    # times are entered to the minute
+    for gap in (r"(9|10) min late", r"1 h 0[345] late"):
+        expect(ran).to_contain_text(re.compile(gap))
+    called_off = windows.get_by_role("row").filter(has_text=other.reference)
+    for words in ("T12号设备", "moved to", "cancelled"):
+        expect(called_off).to_contain_text(words)
+    rate = page.locator(".report-tile").filter(has_text="Execution rate")
+    expect(rate).to_contain_text("0 of 2")
 
 
 # --- steps that come again ------------------------------------------------------------------------------
