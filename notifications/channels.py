@@ -127,7 +127,7 @@ def sender_for(channel: str) -> Sender | None:
     if channel == Channel.SMS and settings.SMS_GATEWAY:
         path = Path(settings.SMS_GATEWAY)
         return _kept(channel, (path, path.stat().st_mtime_ns), lambda: SmsSender(gateway_read(path)))
-    return ConsoleSender(channel) if settings.CONSOLE_CHANNEL else None
+    return _kept(channel, ("console",), lambda: ConsoleSender(channel)) if settings.CONSOLE_CHANNEL else None
 
 
 def refuse_in_transaction() -> None:
@@ -161,19 +161,24 @@ def the_ways_out_are_usable(**_kwargs: object) -> list[CheckMessage]:
 
 
 class ConsoleSender:
-    """For development: the message goes to the terminal, the address masked; of a batch, the first one."""
+    """For development: now and then a message goes to the terminal, the address masked, and how many went unsaid."""
 
     rate = 1_000.0
+    pause = 5.0  # seconds
 
     def __init__(self, channel: str) -> None:
         self.channel, self.account = channel, f"console-{channel}"
+        self._said_at, self._unsaid = -self.pause, 0
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         refuse_in_transaction()
-        for message in messages[:1]:
-            more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
-            sys.stdout.write(f"[{self.channel}] {masked(message.to)}: {message.text}{more}\n")
-        sys.stdout.flush()
+        self._unsaid += len(messages)
+        if messages and time.monotonic() - self._said_at >= self.pause:
+            last = messages[-1]
+            more = f" (and {self._unsaid - 1} more)" if self._unsaid > 1 else ""
+            sys.stdout.write(f"[{self.channel}] {masked(last.to)}: {last.text}{more}\n")
+            sys.stdout.flush()
+            self._said_at, self._unsaid = time.monotonic(), 0
         return [Outcome("accepted", provider_id=f"console:{message.client_ref}") for message in messages]
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ def console(page: Page, site: str, path: Path) -> None:
 
 
 def planning(page: Page, site: str, short: str) -> None:
-    """The plan that is being written, and the months it stands among."""
+    """The plan that is being written, the month it is for, and how the last month went."""
     page.goto(f"{site}/planned/plans/?state=open")
     page.locator("main table tbody tr a").first.click()
     page.wait_for_url("**/plans/*/")
@@ -77,6 +77,8 @@ def planning(page: Page, site: str, short: str) -> None:
     page.get_by_role("link", name="As a calendar" if short == "en" else "日历").first.click()
     page.wait_for_url("**/planned/**")
     picture(page, HERE / f"calendar-{short}.png")
+    page.goto(f"{site}/planned/reports/")
+    picture(page, HERE / f"report-{short}.png")
 
 
 def picture(page: Page, path: Path) -> None:
