@@ -72,9 +72,10 @@ def _solved(solver: cp_model.CpSolver, model: cp_model.CpModel, seconds: float, 
     began = monotonic()
     with ThreadPoolExecutor(1) as pool:
         search = pool.submit(solver.solve, model)
-        while wait([search], timeout=_TICK).not_done:
+        while not search.done():
             if tell is not None:
-                tell(min(95, round(95 * (monotonic() - began) / seconds)))
+                tell(min(95, 1 + round(94 * (monotonic() - began) / seconds)))
+            wait([search], timeout=_TICK)
         return search.result()
 
 
