@@ -59,6 +59,11 @@ TURNS: dict[str, Turn] = {
         crontab(hour="3", minute="10"),
         "Every night, forget the stored answers to creates older than two days.",
     ),
+    "forget-sketches": Turn(
+        "outages.planned.tasks.sketches_forget",
+        crontab(hour="3", minute="15"),
+        "Every night, forget what was typed into the form of a work and left alone for thirty days.",
+    ),
     "clear-sessions": Turn(
         "accounts.tasks.sessions_clear", crontab(hour="3", minute="20"), "Every night, delete logins that have run out."
     ),

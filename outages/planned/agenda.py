@@ -17,17 +17,16 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.dates import WEEKDAYS_ABBR
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from accounts.policies import intervals_of
 from grid.models import Branch
 from outages.planned import selectors
-from outages.planned.checks.question import Question
+from outages.planned.checks.question import LIVE_WINDOWS, Question
 from outages.planned.checks.rules import notice_short
 from outages.planned.findings import Subject
-from outages.planned.lifecycle import STANDING
+from outages.planned.lifecycle import OVER, STANDING
 from outages.planned.models import (
     CheckAnswer,
     DayKind,
@@ -51,10 +50,6 @@ STATE_LOOK: Final[dict[str, tuple[str, str]]] = {
 }
 _ORDINARY: Final = ("planned", "quiet")
 
-_LIVE: Final = (
-    WindowState.PLANNED, WindowState.PUBLISHED, WindowState.NOTIFIED, WindowState.IN_PROGRESS,
-    WindowState.PARTIALLY_RESTORED,
-)  # fmt: skip
 # two drafts that collide are worth seeing before either is handed in
 _RIVALS: Final = (WorkState.DRAFT, WorkState.RETURNED, *STANDING)
 
@@ -69,6 +64,8 @@ def look_of(state: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, order=True)
 class Feeder:
+    """A feeder as the calendar names it."""
+
     code: str
     name: str = ""
 
@@ -108,7 +105,7 @@ class Entry:
 
     @property
     def is_over(self) -> bool:
-        return self.state in (WorkState.RESTORED, WorkState.CLOSED, WorkState.CANCELLED)
+        return self.state in OVER
 
     @cached_property
     def days(self) -> tuple[date, ...]:
@@ -218,7 +215,7 @@ WHERE mine.id = ANY(%(windows)s) AND w.joint_id IS DISTINCT FROM o.id AND o.join
 
 def _wrong(windows: Sequence[WorkWindow], now: datetime) -> tuple[set[int], set[int]]:
     """The windows that clash with another and those that come too late to be announced, unless it was answered for."""
-    ahead = [window for window in windows if window.state in _LIVE and window.ends_at > now]
+    ahead = [window for window in windows if window.state in LIVE_WINDOWS and window.ends_at > now]
     ahead = [window for window in ahead if window.work.state in _RIVALS]
     if not ahead:
         return set(), set()
@@ -226,7 +223,7 @@ def _wrong(windows: Sequence[WorkWindow], now: datetime) -> tuple[set[int], set[
     rows = CheckAnswer.objects.filter(work__in={window.work_id for window in ahead}, code__in=codes)
     answered = set(rows.values_list("work", "code"))
     with connection.cursor() as db:
-        db.execute(_CLASH_SQL, {"windows": [w.pk for w in ahead], "rivals": list(_RIVALS), "live": list(_LIVE)})
+        db.execute(_CLASH_SQL, {"windows": [w.pk for w in ahead], "rivals": list(_RIVALS), "live": list(LIVE_WINDOWS)})
         clashing = {pk for (pk,) in db.fetchall()}
     clashes = {w.pk for w in ahead if w.pk in clashing and (w.work_id, "overlap") not in answered}
     question = Question([_as_asked(number, window) for number, window in enumerate(ahead)], now)
@@ -286,6 +283,7 @@ class Day:
 
 
 def days_between(first: date, last: date) -> list[date]:
+    """Every day from the first to the last, both included."""
     return [first + n * A_DAY for n in range((last - first).days + 1)]
 
 
@@ -352,9 +350,3 @@ def _days_of(intervals: tuple[tuple[int, int], ...] | None) -> QuerySet[WorkDay]
     for begin, end in intervals:
         here |= Q(branch__pos__lte=end, branch__last__gte=begin)
     return WorkDay.objects.filter(here)
-
-
-def name_of(day: WorkDay) -> str:
-    """The day's name in the reader's language, as far as it has one."""
-    is_chinese = (get_language() or "").startswith("zh")
-    return day.name if is_chinese or not day.name_en else day.name_en

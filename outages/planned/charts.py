@@ -64,6 +64,7 @@ def percent(share: float | None, *, digits: int = 1) -> str:
 
 
 def hours(value: timedelta) -> float:
+    """Customer-hours, of customers × time."""
     return value / timedelta(hours=1)
 
 

@@ -1,15 +1,13 @@
-"""A plan as the people who decide about it see it: its works with what was found, its way so far, what is new in it."""
+"""A plan as the people who decide about it see it: its works with what was found, its way so far, what comes next."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.apps import apps
-from django.db.models import Count, Max, Model, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +17,7 @@ from accounts.actor import Actor
 from accounts.rules import LABELS, text_of
 from outages.planned import checks, lifecycle, policies, selectors
 from outages.planned.agenda import Entry, entries_of, look_of
+from outages.planned.checks.rules import is_exempt
 from outages.planned.findings import Finding, Weight
 from outages.planned.models import (
     NoticeStage,
@@ -31,17 +30,12 @@ from outages.planned.models import (
     WorkWindow,
 )
 
-_GONE: Final = (WorkState.CANCELLED, WorkState.JOINED)
-# works whose findings somebody still has to look at
-_TO_CHECK: Final = lifecycle.UNDECIDED
-
-
 # --- the plan among others --------------------------------------------------------------------------
 
 
 def periods_summed(periods: QuerySet[PlanPeriod]) -> QuerySet[PlanPeriod]:
     """With the number of works that count and their customers, in one statement."""
-    counts = ~Q(works__state__in=_GONE)
+    counts = ~Q(works__state__in=lifecycle.GONE)
     return periods.annotate(
         works_count=Count("works", filter=counts), customers_sum=Sum("works__customers", filter=counts, default=0)
     )
@@ -139,6 +133,7 @@ def stations_of(period: PlanPeriod, history: Sequence[PlanStep]) -> list[Station
 
 
 def word_of(verb: str) -> str:
+    """What somebody did, as the history says it."""
     return str(VERBS.get(verb, verb))
 
 
@@ -149,6 +144,7 @@ def steps_since(period: PlanPeriod, seen: int) -> list[PlanStep]:
 
 
 def newest_step(period: PlanPeriod) -> int:
+    """The last thing that was done with the plan or its works: what somebody who looks now has seen."""
     newest = PlanStep.objects.filter(Q(period=period) | Q(work__period=period)).aggregate(newest=Max("pk"))["newest"]
     return newest or 0
 
@@ -166,7 +162,7 @@ class Doors:
 
 def is_editable(period: PlanPeriod) -> bool:
     """With the branch, not with those who decide."""
-    return period.state in (PeriodState.OPEN, PeriodState.RETURNED)
+    return period.state in lifecycle.WITH_THE_BRANCH
 
 
 def doors_of(period: PlanPeriod, actor: Actor) -> Doors:
@@ -236,7 +232,7 @@ class Line:
     @property
     def counts(self) -> bool:
         """Still part of what the plan will do."""
-        return self.work.state not in _GONE
+        return self.work.state not in lifecycle.GONE
 
 
 def lines_of(period: PlanPeriod, *, actor: Actor, now: datetime | None = None) -> list[Line]:
@@ -247,7 +243,7 @@ def lines_of(period: PlanPeriod, *, actor: Actor, now: datetime | None = None) -
     lines = {work.pk: Line(work) for work in works}
     for entry in entries_of(windows, actor=actor, now=at):
         lines[entry.work.pk].entries.append(entry)
-    open_works = [work for work in works if work.state in _TO_CHECK]
+    open_works = [work for work in works if work.state in lifecycle.UNDECIDED]
     found = checks.findings_of(selectors.subjects_of(open_works), at=at)
     for number, work in enumerate(open_works):
         lines[work.pk].findings = found.get(number, [])
@@ -274,6 +270,7 @@ SHOWN_A_CONCERN: Final = 30
 
 
 def check_name(code: str) -> str:
+    """What a check is about, in a few words."""
     return str(CHECK_NAMES.get(code, code))
 
 
@@ -334,6 +331,8 @@ def concerns_of(lines: Iterable[Line]) -> list[Concern]:
 
 @dataclass(frozen=True)
 class PlanTotals:
+    """The figures over a plan; ``refused`` counts works, ``unanswered`` findings."""
+
     works: int
     customers: int
     critical: int
@@ -383,10 +382,8 @@ def announcement_of(lines: Iterable[Line], *, now: datetime) -> Announcement:
 def _is_announced_late(line: Line, now: datetime) -> bool:
     """A work that says why it cannot wait passes its check; its customers hear of it late all the same."""
     rules = standards.pack(line.work.branch.rule_pack).notice
-    exempt = rules.exempt_below
-    if exempt is not None and all(entry.ends - entry.starts < exempt.delta for entry in line.entries):
-        return False
-    return bool(line.entries) and now > rules.planned.before(line.entries[0].starts)
+    windows = [(entry.window.starts_at, entry.window.ends_at) for entry in line.entries]
+    return bool(windows) and not is_exempt(windows, rules) and now > rules.planned.before(line.entries[0].starts)
 
 
 def _reminders(line: Line) -> list[datetime]:
@@ -397,110 +394,3 @@ def _reminders(line: Line) -> list[datetime]:
     }
     wanted = [rule for stage, rule in rules.items() if stage in line.work.notice_plan]
     return [rule.before(entry.starts) for rule in wanted for entry in line.entries]
-
-
-# --- what is new since it was handed in before ------------------------------------------------------
-
-_COMPARED: Final = (
-    "title", "key", "work_class", "temporary_reason", "work_type", "scope", "places", "customers",
-    "critical_customers", "crews", "is_fixed", "live_line", "transfer", "customer_work", "notice_plan",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FieldChange:
-    label: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class WorkChange:
-    """A work that is new, changed or gone since the plan was handed in the time before."""
-
-    kind: str  # new, changed, removed
-    reference: str
-    title: str
-    fields: tuple[FieldChange, ...] = ()
-
-
-def changes_since_last(period: PlanPeriod) -> list[WorkChange] | None:
-    """What differs from the plan as it was handed in the time before; ``None`` where this is the first time."""
-    submits = period.steps.filter(verb="submit").order_by("-pk").values_list("at", flat=True)[:2]
-    if len(submits) < 2:
-        return None
-    then = submits[1]
-    rows = _events("PlannedWorkEvent").filter(period=period.pk, pgh_created_at__lte=then)
-    before = {row["pgh_obj_id"]: row for row in rows.order_by("pgh_obj_id", "-pgh_id").distinct("pgh_obj_id").values()}
-    now = {work.pk: work for work in period.works.exclude(state__in=_GONE).order_by("pk")}
-    windows = _windows_at(list(before), then), _windows_now(list(now))
-    changes = []
-    for pk, work in now.items():
-        row = before.get(pk)
-        if row is None or row["state"] in _GONE:
-            changes.append(WorkChange("new", work.reference, work.title))
-        elif fields := _differences(row, work, windows[0].get(pk, []), windows[1].get(pk, [])):
-            changes.append(WorkChange("changed", work.reference, work.title, tuple(fields)))
-    changes += [
-        WorkChange("removed", row["reference"], row["title"])
-        for pk, row in before.items()
-        if pk not in now and row["state"] not in _GONE
-    ]
-    return changes
-
-
-def _events(model: str) -> QuerySet[Any]:
-    """The history that triggers write: made beside the model, so it is looked up by name."""
-    found: type[Model] = apps.get_model("planned", model)
-    return found._default_manager.all()
-
-
-Times = list[tuple[datetime, datetime]]
-
-
-def _windows_at(work_ids: list[int], then: datetime) -> dict[int, Times]:
-    """A change writes all windows of a work anew: the newest such writing before ``then`` is how they stood."""
-    rows = _events("WorkWindowEvent").filter(work__in=work_ids, pgh_label="insert", pgh_created_at__lte=then)
-    written: defaultdict[int, dict[datetime, Times]] = defaultdict(dict)
-    for work_id, at, starts, ends in rows.values_list("work", "pgh_created_at", "starts_at", "ends_at"):
-        written[work_id].setdefault(at, []).append((starts, ends))
-    return {work_id: sorted(batches[max(batches)]) for work_id, batches in written.items()}
-
-
-def _windows_now(work_ids: list[int]) -> dict[int, Times]:
-    found: defaultdict[int, Times] = defaultdict(list)
-    rows = WorkWindow.objects.filter(work__in=work_ids).order_by("starts_at")
-    for work_id, starts, ends in rows.values_list("work", "starts_at", "ends_at"):
-        found[work_id].append((starts, ends))
-    return found
-
-
-def _differences(row: dict[str, Any], work: PlannedWork, before: Times, after: Times) -> list[FieldChange]:
-    was = PlannedWork(**{name: row[name] for name in _COMPARED})
-    found = [
-        FieldChange(str(PlannedWork._meta.get_field(name).verbose_name), _shown(was, name), _shown(work, name))  # type: ignore[union-attr]
-        for name in _COMPARED
-        if getattr(was, name) != getattr(work, name)
-    ]
-    if before != after:
-        found.append(FieldChange(str(_("windows")), _said(before), _said(after)))
-    return found
-
-
-def _shown(work: PlannedWork, name: str) -> str:
-    value = getattr(work, name)
-    if isinstance(value, bool):
-        return str(_("yes")) if value else str(_("no"))
-    if isinstance(value, list):
-        return ", ".join(str(NoticeStage(stage).label) for stage in value)
-    display = getattr(work, f"get_{name}_display", None)
-    return str(display() if display else value) or "–"
-
-
-def _said(windows: Times) -> str:
-    return "; ".join(_from_to(timezone.localtime(starts), timezone.localtime(ends)) for starts, ends in windows)
-
-
-def _from_to(starts: datetime, ends: datetime) -> str:
-    final = f"{ends:%H:%M}" if starts.date() == ends.date() else f"{ends:%m-%d %H:%M}"
-    return f"{starts:%m-%d %H:%M}–{final}"

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from grid.models import Branch
+from outages.planned.lifecycle import YEARS
 from outages.planned.models import (
     PeriodKind,
     PeriodState,
@@ -24,8 +25,8 @@ from outages.planned.models import (
 from outages.planned.reports import FIGURES, Asked, PlanKind, of_kind, window_ids
 
 SEARCHED_LENGTH: Final = 64
-_FIRST: Final = date(2000, 1, 1)
-_LAST: Final = date(2100, 12, 31)
+_FIRST: Final = date(YEARS[0], 1, 1)
+_LAST: Final = date(YEARS[-1], 12, 31)
 _BEFORE_PUBLICATION: Final = (
     WorkState.DRAFT, WorkState.SUBMITTED, WorkState.RETURNED, WorkState.CHECKED, WorkState.APPROVED, WorkState.JOINED,
 )  # fmt: skip

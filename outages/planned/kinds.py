@@ -19,7 +19,7 @@ from outages import policies
 from outages.kinds import BoardFacts, KindHandler
 from outages.models import Outage, OutageEvent, OutageKind, OutageStatus
 from outages.planned import lifecycle
-from outages.planned.models import PlannedWork, WindowState, WorkWindow
+from outages.planned.models import PlannedWork, WindowClaim, WindowState, WorkWindow
 from outages.planned.selectors import window_by_outage
 
 DUE_SOON: Final = timedelta(hours=1)
@@ -103,6 +103,9 @@ class PlannedHandler(KindHandler):
             window.notified_at = window.notified_at or event.at
             fields.append("notified_at")
         window.save(update_fields=fields)
+        if window.state in lifecycle.OVER:
+            # back early: the rest of its time is free for others
+            WindowClaim.objects.filter(window=window).delete()
         self._work_follows(window)
 
     @staticmethod
@@ -146,16 +149,8 @@ class PlannedHandler(KindHandler):
             "elements": list(work.elements.order_by("pos")),
             "children": list(work.children.order_by("pk")),
             "is_asked": is_asked,
-            "actions": self.actions(outage, window, actor),
+            "actions": window_actions(outage, window, actor),
         }
-
-    def actions(self, outage: Outage, window: WorkWindow, actor: Actor) -> list[str]:
-        return [
-            name
-            for name, action in ACTIONS
-            if window.state in lifecycle.WINDOW_STEPS[action].sources
-            and policies.may(actor=actor, action=action, outage=outage, also=self.also_by.get(action, ()))
-        ]
 
     def step(self, outage: Outage) -> str:
         window = window_by_outage(outage)
@@ -164,6 +159,16 @@ class PlannedHandler(KindHandler):
                 OutageStatus(outage.status), str(outage.status)
             )
         return str(window.state)
+
+
+def window_actions(outage: Outage, window: WorkWindow, actor: Actor) -> list[str]:
+    """What this person can do next with a published window."""
+    return [
+        name
+        for name, action in ACTIONS
+        if window.state in lifecycle.WINDOW_STEPS[action].sources
+        and policies.may(actor=actor, action=action, outage=outage, also=PlannedHandler.also_by.get(action, ()))
+    ]
 
 
 def _facts(

@@ -24,10 +24,13 @@ PUBLISHED: Final = "published"
 CLOSED: Final = "closed"
 
 PERIOD_STATES: Final = (OPEN, SUBMITTED, ENDORSED, RETURNED, APPROVED, PUBLISHED, CLOSED)
+WITH_THE_BRANCH: Final = (OPEN, RETURNED)  # not with those who decide
 
 
 @dataclass(frozen=True)
 class Step:
+    """One row of a table: from which states an action leads where."""
+
     sources: frozenset[str]
     target: str
 
@@ -37,7 +40,7 @@ def _row(sources: Collection[str], target: str) -> Step:
 
 
 PERIOD_STEPS: Final[Mapping[str, Step]] = {
-    "submit": _row([OPEN, RETURNED], SUBMITTED),
+    "submit": _row(WITH_THE_BRANCH, SUBMITTED),
     "withdraw": _row([SUBMITTED], OPEN),
     "endorse": _row([SUBMITTED], ENDORSED),
     "return": _row([SUBMITTED, ENDORSED], RETURNED),
@@ -64,6 +67,7 @@ WORK_STATES: Final = (
 EDITABLE: Final = (DRAFT, RETURNED)
 UNDECIDED: Final = (DRAFT, SUBMITTED, RETURNED, CHECKED, APPROVED)  # no outage yet
 UNDER_WAY: Final = (IN_PROGRESS, PARTIALLY_RESTORED)
+GONE: Final = (CANCELLED, JOINED)  # no part any more of what its plan will do
 # counts against others in every check: what was handed in, and has not ended
 STANDING: Final = (SUBMITTED, CHECKED, APPROVED, PUBLISHED, NOTIFIED, IN_PROGRESS, PARTIALLY_RESTORED)
 
@@ -117,6 +121,7 @@ WINDOW_STATES: Final = (
     PLANNED, PUBLISHED, NOTIFIED, IN_PROGRESS, PARTIALLY_RESTORED, RESTORED, CLOSED, CANCELLED,
 )  # fmt: skip
 _AHEAD: Final = (PUBLISHED, NOTIFIED)
+OVER: Final = (RESTORED, CLOSED, CANCELLED)  # takes nobody's time any more
 
 WINDOW_STEPS: Final[Mapping[str, Step]] = {
     "schedule": _row([PLANNED], PUBLISHED),
@@ -139,6 +144,7 @@ MOST_WINDOWS: Final = 31  # of one work
 LONGEST: Final = timedelta(days=31)
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 FARTHEST: Final = timedelta(days=2 * 366)
+YEARS: Final = range(2000, 2101)  # of a plan, a day of the work calendar, a page of either
 
 
 def _after(table: Mapping[str, Step], action: str, state: str) -> str:

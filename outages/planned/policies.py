@@ -45,6 +45,7 @@ class OwnWork(DomainError):
 
 
 def may(*, actor: Actor, action: str, branch: Branch) -> bool:
+    """May this actor do that with the plans and works of the branch?"""
     return any(actor_may(actor, capability, branch.pos) for capability in CAPABILITIES[action])
 
 

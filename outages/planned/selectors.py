@@ -17,7 +17,7 @@ from grid import topology
 from grid.models import Branch, Customer, ElementKind, GridElement, Importance
 from grid.topology import TransferOption
 from outages import impact
-from outages.models import OPEN_STATUSES, Outage, OutageKind
+from outages.models import Outage, OutageKind
 from outages.planned.findings import Subject
 from outages.planned.lifecycle import UNDECIDED
 from outages.planned.models import (
@@ -42,6 +42,7 @@ _SEES_PLANS = ("plan.submit", "plan.endorse", "plan.approve", "outage.write", "a
 
 
 def sees_plans(actor: Actor) -> bool:
+    """Does this actor see what is still being planned?"""
     return any(actor_may(actor, capability) for capability in _SEES_PLANS)
 
 
@@ -83,8 +84,8 @@ def works_visible_to(actor: Actor) -> QuerySet[PlannedWork]:
 
 def works_in_full(actor: Actor) -> QuerySet[PlannedWork]:
     """The same with their windows and elements, in as many statements for one as for many."""
-    return works_visible_to(actor).select_related("transfer_tie", "joint").prefetch_related(
-        Prefetch("windows", WorkWindow.objects.select_related("outage").order_by("starts_at")),
+    return works_visible_to(actor).select_related("transfer_tie", "joint", "approved_by").prefetch_related(
+        Prefetch("windows", WorkWindow.objects.select_related("outage__branch").order_by("starts_at")),
         Prefetch("elements", GridElement.objects.select_related("feeder").order_by("pos")),
     )  # fmt: skip
 
@@ -95,6 +96,11 @@ def work_by_reference(*, actor: Actor, reference: str) -> PlannedWork:
     if work is None:
         raise NotFound(field="reference")
     return work
+
+
+def is_decided(work: PlannedWork) -> bool:
+    """Has an outage, or ended without one."""
+    return work.state not in UNDECIDED
 
 
 def window_by_outage(outage: Outage) -> WorkWindow | None:
@@ -154,6 +160,7 @@ def sketch_unsent(*, actor: Actor, about: str) -> WorkSketch | None:
 
 
 def sketch_by_token(*, actor: Actor, token: str) -> WorkSketch | None:
+    """What this person typed into that form and did not send."""
     return WorkSketch.objects.filter(author=actor.user_id, token=token, work__isnull=True).first()
 
 
@@ -281,24 +288,6 @@ def subject_of_draft(
         work_id=work.pk if work else None,
         reference=work.reference if work else "",
     )
-
-
-# --- what is due ------------------------------------------------------------------------------------
-
-
-def windows_due(actor: Actor, *, now: datetime, until: datetime) -> QuerySet[WorkWindow]:
-    """Published windows that begin before ``until`` or are off now: what the day asks of the branches."""
-    return (
-        visible_to(actor, WorkWindow.objects.all())
-        .filter(outage__status__in=OPEN_STATUSES, starts_at__lt=until)
-        .select_related("work__branch", "outage")
-        .order_by("starts_at", "pk")
-    )
-
-
-def is_decided(work: PlannedWork) -> bool:
-    """Has an outage, or ended without one."""
-    return work.state not in UNDECIDED
 
 
 # --- spreadsheets -----------------------------------------------------------------------------------

@@ -27,6 +27,12 @@ def periods_turn(**_later: object) -> dict[str, int]:
     }
 
 
+@shared_task(base=Doorbell, queue="plan", expires=3600)
+def sketches_forget(**_later: object) -> dict[str, int]:
+    """Clear away what was typed into the form of a work and long left alone."""
+    return {"deleted": services.sketches_forget()}
+
+
 @shared_task(base=Doorbell, queue="import", time_limit=900, soft_time_limit=870)
 def sheet_read(sheet_id: int, **_later: object) -> dict[str, int]:
     """Read and check an uploaded workbook."""

@@ -107,7 +107,9 @@ function closeOpen(event) {
 }
 
 function entries() {
-  const text = (node) => node.dataset.keyLabel || node.getAttribute("aria-label") || (node.labels && node.labels[0] ? node.labels[0].textContent : node.textContent);
+  // a control shows its key beside its words; the sheet has a column for keys
+  const words = (node) => { const copy = node.cloneNode(true); for (const key of copy.querySelectorAll("kbd")) key.remove(); return copy.textContent; };
+  const text = (node) => node.dataset.keyLabel || node.getAttribute("aria-label") || (node.labels && node.labels[0] ? node.labels[0].textContent : words(node));
   const found = [["/", document.querySelector("[data-key-search]") ? text(document.querySelector("[data-key-search]")) : ""], ["?", say("keys")]];
   const up = [...document.querySelectorAll(".breadcrumb a")].pop();
   if (up) found.push(["Backspace", up.textContent]);

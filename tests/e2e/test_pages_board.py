@@ -126,6 +126,7 @@ def test_keys_move_through_the_list_and_open_it(sign_in: SignIn, live_server: An
     page.wait_for_url(re.compile("/board/"))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("next, previous row")
+    expect(page.get_by_role("dialog").get_by_text("New fault", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
 

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,11 +16,14 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.models import User
+from accounts.pages import moment
+from outages.models import Outage
 from outages.planned import services
 from outages.planned.agenda import entries_of, windows_visible_to
 from outages.planned.models import PlannedWork, WorkDay, WorkWindow
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned.pages import text_of
 from tests.planned.world import ahead, plan_of, published_alone, window, work_in
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -38,11 +40,6 @@ def signed_in(user: User) -> Client:
 def browser(pia_user: User) -> Client:
     """Pia's, the planner of the east."""
     return signed_in(pia_user)
-
-
-def text_of(response: Any) -> str:
-    raw = b"".join(response.streaming_content) if response.streaming else response.content
-    return str(raw.decode())
 
 
 def month_of(days: float) -> str:
@@ -144,6 +141,7 @@ def test_unwelcome_days_are_named_where_they_hold(browser: Client, city: SmallCi
     here = cell(text_of(browser.get("/planned/", {"month": month_of(20)})), ahead(20))
 
     assert "Entrance exams" in here
+    assert "高考" not in here
     assert "西区封网" not in here
 
 
@@ -299,6 +297,32 @@ def test_the_list_begins_with_what_has_not_ended(browser: Client, city: SmallCit
     assert references(text_of(browser.get("/planned/list/"))) == [still.reference]
     day = f"{ahead(-3):%Y-%m-%d}"
     assert references(text_of(browser.get("/planned/list/", {"since": day, "until": day}))) == [over.reference]
+
+
+def test_the_list_has_planned_and_actual_times_side_by_side(
+    browser: Client, city: SmallCity, pia: Actor, lena: Actor, otto: Actor
+) -> None:
+    ahead_of_it = published_alone(city, pia, lena, otto, "T12", windows=[window(20)])
+    line = published_alone(city, pia, lena, otto, "T11", windows=[window(20)])
+    begun = (timezone.now() - timedelta(hours=2)).replace(second=0, microsecond=0)
+    Outage.objects.filter(work_window=line).update(planned_start=begun, planned_end=begun + timedelta(hours=1))
+    services.window_start(window_id=line.pk, actor=pia, started_at=begun + timedelta(minutes=5))
+
+    off = actual_times(browser)
+    services.window_restore(window_id=line.pk, actor=pia, restored_at=begun + timedelta(minutes=75))
+    back = actual_times(browser)
+
+    began, ended = (moment(begun + timedelta(minutes=n)) for n in (5, 75))
+    assert off == {ahead_of_it.work.reference: "–", line.work.reference: f"{began} still off"}
+    assert back[line.work.reference].startswith(f"{began} until ")
+    assert back[line.work.reference].endswith(ended[-5:])
+
+
+def actual_times(browser: Client) -> dict[str, str]:
+    """The third column of the list, by the number in the first."""
+    page = text_of(browser.get("/planned/list/?since=2000-01-01"))
+    rows = re.findall(r'data-reference="([^"]+)".*?</th>\s*<td.*?</td>\s*<td[^>]*>(.*?)</td>', page, re.S)
+    return {reference: " ".join(re.sub(r"<[^>]+>", " ", cell).split()) for reference, cell in rows}
 
 
 def test_an_empty_month_and_an_empty_list_say_so(browser: Client) -> None:

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from accounts.actor import Actor
 from accounts.models import User
@@ -17,19 +16,10 @@ from outages.planned.services.days import DayKnown, work_day_add, work_day_delet
 from standards.errors import DomainError, Forbidden, NotFound
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned.pages import client_of, text_of
 
 EXAM = date(2027, 6, 7)
 PAGE = "/planned/days/"
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def days() -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -159,6 +160,14 @@ def test_what_was_cancelled_stays_as_cancelled(browser: Client, published: WorkW
 )  # fmt: skip
 def test_by_branch_feeder_or_area(browser: Client, published: WorkWindow, asked: dict[str, str], count: int) -> None:
     assert len(events(browser.get(FEED, asked))) == count
+
+
+def test_the_filter_bar_narrows_the_feed_to_an_area(browser: Client, published: WorkWindow) -> None:
+    page = browser.get("/planned/", {"area": "火车站"})
+
+    assert re.search(r'<input id="f-area"[^>]* name="area"[^>]* value="火车站"', page.content.decode())
+    assert uids(Client().get(subscription(browser, area="火车站"))) == []
+    assert uids(Client().get(subscription(browser, area="科学"))) == uids(browser.get(FEED))
 
 
 # --- the key of a calendar program --------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,19 +15,16 @@ from django.utils import timezone
 from accounts.actor import Actor
 from accounts.models import User
 from outages.models import Outage
-from outages.planned import dossier, services
+from outages.planned import dossier, revisions, services
+from outages.planned.agenda import entries_of
 from outages.planned.models import CheckAnswer, PlannedWork, PlanPeriod
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned import subjects
+from tests.planned.pages import client_of, text_of
 from tests.planned.world import ahead, answered_all, draft, everything_planned, plan_of, window, work_in
 
 PLANS = "/planned/plans/"
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -46,10 +43,6 @@ def lead(lena_user: User) -> Client:
 def approver(otto_user: User) -> Client:
     """Otto's."""
     return client_of(otto_user)
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def url(period: PlanPeriod, step: str = "") -> str:
@@ -380,8 +373,20 @@ def test_sent_back_with_a_reason_for_a_work(lead: Client, planner: Client, submi
     assert reasons == {first.pk: "请与城西错开", second.pk: "goes back with its plan"}
     page = text_of(planner.get(url(submitted)))
     assert "请与城西错开" in page
+    assert "<strong>Sent back:</strong> What must be done stands beside the works." in page
     assert re.findall(r"way__step--(\w+)", page)[0] == "now"
     assert "submit" in doors(page)
+
+
+def test_what_was_said_of_the_whole_plan_stands_above_it_until_it_is_handed_in_again(
+    lead: Client, planner: Client, submitted: PlanPeriod, pia: Actor
+) -> None:
+    lead.post(url(submitted, "return"), seen(submitted, note="请先与城西局协调"))
+    assert "<strong>Sent back:</strong> 请先与城西局协调" in text_of(planner.get(url(submitted)))
+
+    services.period_submit(actor=pia, period_id=submitted.pk)
+
+    assert "<strong>Sent back:</strong>" not in text_of(planner.get(url(submitted)))
 
 
 def test_sent_back_without_a_word_is_refused_and_what_was_typed_stays(lead: Client, submitted: PlanPeriod) -> None:
@@ -445,6 +450,19 @@ def test_short_notice_is_named_before_publishing(
     facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>(.*?)</dd>", page, re.S))
     assert "1 work" in facts["Short notice"]
     assert late.reference in facts["Short notice"]
+
+
+def test_a_window_over_a_change_of_the_clock_is_as_long_as_it_lasts(city: SmallCity, otto: Actor) -> None:
+    city.west.time_zone, city.west.rule_pack = "Australia/Adelaide", "au"  # needs no notice below 15 minutes
+    city.west.save(update_fields=["time_zone", "rule_pack"])
+    starts = datetime(2027, 4, 3, 16, 0, tzinfo=UTC)  # 2:30 by the clock that is put back at 3:00
+    approved_late = subjects.work(
+        city, "T21", branch=city.west, windows=[(starts, starts + timedelta(minutes=70))], state="approved"
+    )
+    now = starts - timedelta(hours=1)
+    line = dossier.Line(approved_late, entries_of(approved_late.windows.all(), actor=otto, now=now))
+
+    assert dossier.announcement_of([line], now=now).late == (line,)
 
 
 def test_a_plan_is_not_closed_while_its_works_are_open(
@@ -573,7 +591,7 @@ def test_the_approver_sees_what_is_new_since_the_last_revision(
     answer_all(period, pia)
     services.period_submit(actor=pia, period_id=period.pk)
 
-    changes = {change.reference: change for change in dossier.changes_since_last(fresh(period)) or []}
+    changes = {change.reference: change for change in revisions.changes_since_last(fresh(period)) or []}
     page = text_of(lead.get(url(period, "endorse")))
 
     assert {name: change.kind for name, change in changes.items()} == {

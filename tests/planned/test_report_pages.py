@@ -23,9 +23,10 @@ from outages.planned.models import PlannedWork, WorkWindow
 from outages.planned.reports import FIGURES
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned.pages import text_of
 from tests.planned.past import happened, march
 from tests.planned.subjects import was_off
-from tests.planned.test_calendar_pages import references, signed_in, text_of
+from tests.planned.test_calendar_pages import references, signed_in
 
 URL = "/planned/reports/"
 MARCH = {"since": "2026-03-01", "until": "2026-03-31"}

@@ -24,6 +24,7 @@ from outages.planned.spans import Window
 from standards.errors import Conflict, DomainError, Forbidden
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned.pages import text_of
 from tests.planned.subjects import was_off, work
 from tests.planned.world import answered_all, draft, everything_planned, plan_of, work_in
 
@@ -108,6 +109,17 @@ def test_a_plan_is_read_with_all_that_stands_around_it(city: SmallCity, plan: Pl
     assert problem.calm_from == {city.id("T12"): day + timedelta(days=30)}
     assert (problem.first, problem.last, problem.capacity) == (plan.starts_on, plan.ends_on, plan.crew_capacity)
     assert (jobs[first.pk].earliest or at) > at
+
+
+@pytest.mark.parametrize(("pack", "is_forgotten"), [("cn-sgcc", True), ("gb", False)])
+def test_what_is_momentary_by_the_rule_pack_is_no_cut(
+    city: SmallCity, plan: PlanPeriod, pack: str, is_forgotten: bool
+) -> None:
+    Branch.objects.filter(pk=city.east.pk).update(rule_pack=pack)
+    plan.branch.refresh_from_db()
+    was_off(city, "T12", begins=on(plan, -5)[0], hours=3 / 60)  # "up to three minutes", and "less than three minutes"
+
+    assert (city.id("T12") not in problem_of(plan, at=timezone.now()).calm_from) is is_forgotten
 
 
 def test_statements_do_not_grow_with_works(city: SmallCity, plan: PlanPeriod, pia: Actor) -> None:
@@ -462,10 +474,6 @@ def signed_in(user: User) -> Client:
 def browser(pia_user: User) -> Client:
     """Pia's, the planner of the east."""
     return signed_in(pia_user)
-
-
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
 
 
 def start_page(period: PlanPeriod) -> str:

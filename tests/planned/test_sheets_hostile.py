@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from outages.planned.intake import files, reading, workbooks
+from accounts.pages import cell_text
+from outages.planned.intake import files, reading
 from outages.planned.intake.files import (
     FileEmpty,
     FileEncrypted,
@@ -189,7 +190,7 @@ def test_a_formula_without_a_value_is_told_at_its_cell() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\tx", "\rx"])
 def test_nothing_that_looks_like_a_formula_goes_out_as_one(text: str) -> None:
-    assert workbooks.escaped(text) == f"'{text}"
+    assert cell_text(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])

@@ -21,6 +21,7 @@ from outages.planned.services import sheets
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
 from tests.planned.books import HEADINGS, book, good, imported, uploaded
+from tests.planned.pages import text_of
 from tests.planned.world import everything_planned, plan_of
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -56,10 +57,6 @@ def sheet(city: SmallCity, pia: Actor, plan: PlanPeriod) -> PlanSheet:
     return uploaded(pia, book(HEADINGS, *rows), branch=city.east, period=plan)
 
 
-def text_of(response: Any) -> str:
-    return str(response.content.decode())
-
-
 def url(sheet: PlanSheet, rest: str = "") -> str:
     return f"/planned/sheets/{sheet.pk}/{rest}"
 
@@ -71,6 +68,13 @@ def sent(browser: Client, plan: PlanPeriod, data: bytes) -> Any:
     return browser.post(
         "/planned/sheets/", {"plan": plan.pk, "file": SimpleUploadedFile("计划.xlsx", data), "token": "t"}
     )
+
+
+def test_a_file_of_headings_alone_says_so(browser: Client, city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
+    page = text_of(browser.get(url(uploaded(pia, book(HEADINGS), branch=city.east, period=plan))))
+
+    assert "no rows below them" in page
+    assert "is in the plan already" not in page
 
 
 def test_a_file_goes_from_the_form_to_the_table(

@@ -16,6 +16,7 @@ from outages.planned import services
 from outages.planned.models import WorkWindow
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
+from tests.planned.pages import text_of
 from tests.planned.world import everything_planned, published_alone, window
 
 FAR = [window(20, hours=6)]
@@ -71,10 +72,6 @@ def filled(window: WorkWindow, **typed: Any) -> dict[str, Any]:
     outage = outage_of(window)
     newest = outage.events.order_by("-sequence").values_list("sequence", flat=True).first()
     return {"version": outage.version, "seen": newest, **typed}
-
-
-def text_of(response: Any) -> str:
-    return response.content.decode()  # type: ignore[no-any-return]
 
 
 def everything(window: WorkWindow) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,23 +14,30 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.models import User
+from accounts.pages import moment
 from outages.models import Outage
-from outages.planned import services
+from outages.planned import services, tasks
 from outages.planned.models import CheckAnswer, PlannedWork, PlanPeriod, PlanStep, RiskSheet, WorkSketch, WorkWindow
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
-from tests.planned.world import CONSIDERED, ahead, answered, draft, everything_planned, plan_of, window, work_in
+from tests.planned.pages import client_of, text_of
+from tests.planned.world import (
+    CONSIDERED,
+    ahead,
+    answered,
+    draft,
+    everything_planned,
+    plan_of,
+    published_alone,
+    window,
+    work_in,
+)
 
 NEW = "/planned/works/new/"
 PANEL_QUERIES = 21
 PAGE_QUERIES = 23
+PUBLISHED_QUERIES = 17
 LATE: dict[str, Any] = {"work_class": "temporary", "temporary_reason": "缺陷"}
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -67,10 +75,6 @@ def typed_for(city: SmallCity, *elements: str, days: float = 20, **more: Any) ->
         "title": "更换绝缘子", "work_type": "replacement", "crews": "2", "notice_plan": ["reminder_late"],
         "reason_zh": "线路检修", "reason_en": "line maintenance", **LATE, **CONSIDERED, **more,
     }  # fmt: skip
-
-
-def text_of(response: Any) -> str:
-    return response.content.decode()  # type: ignore[no-any-return]
 
 
 # --- entering -----------------------------------------------------------------------------------------
@@ -338,7 +342,7 @@ def test_old_sketches_are_forgotten(browser: Client, city: SmallCity) -> None:
     WorkSketch.objects.update(at=timezone.now() - timedelta(days=31))
     browser.post("/planned/works/sketch/", typed_for(city, "L11", token="def"))
 
-    assert services.sketches_forget() == 1
+    assert tasks.sketches_forget.run(later="x") == {"deleted": 1}
 
     assert WorkSketch.objects.get().token == "def"
 
@@ -457,6 +461,56 @@ def test_the_page_shows_how_it_went(browser: Client, city: SmallCity, pia: Actor
     assert "2 customers</div>" in page
     assert "1 customer</div>" in page
     assert "15 min late" in page
+
+
+def test_what_is_published_is_run_from_its_page_and_names_the_approver(
+    browser: Client, city: SmallCity, pia: Actor, lena: Actor, otto: Actor, otto_user: User
+) -> None:
+    once = published_alone(city, pia, lena, otto, "L11", windows=[window(20)])
+    twice = published_alone(city, pia, lena, otto, "T12", windows=[window(22), window(23)])
+    auditor = client_of(accounts.user_with("auditor", city.bureau, username="aud"))
+
+    def steps(browser: Client, line: WorkWindow) -> list[str]:
+        assert line.outage is not None
+        page = text_of(browser.get(f"/planned/works/{line.work.reference}/"))
+        return re.findall(rf'href="/planned/windows/{line.outage.reference}/([a-z-]+)/"', page)
+
+    # a work with one window is cancelled as a whole, above
+    assert steps(browser, once) == ["start", "move"]
+    assert steps(browser, twice) == ["start", "move", "cancel"]
+    assert steps(client_of(otto_user), once) == ["move", "cancel"]
+    assert steps(auditor, once) == []
+    assert f"<dt>Approved by</dt><dd>{otto_user}" in text_of(browser.get(f"/planned/works/{once.work.reference}/"))
+
+
+def test_a_moved_and_extended_window_shows_both_times_first_announced(
+    browser: Client, city: SmallCity, pia: Actor, lena: Actor, otto: Actor
+) -> None:
+    work = gone_through(city, pia, lena, otto)
+    line = WorkWindow.objects.get(work=work)
+    assert line.announced_start is not None
+    assert line.announced_end is not None
+    later = timedelta(hours=1)
+    WorkWindow.objects.filter(pk=line.pk).update(starts_at=line.starts_at + later, ends_at=line.ends_at + 2 * later)
+
+    page = text_of(browser.get(f"/planned/works/{work.reference}/"))
+
+    assert f"first announced for {moment(line.announced_start)}" in page
+    assert f"first announced until {moment(line.announced_end)}" in page
+
+
+@pytest.mark.parametrize("windows", [1, 5])
+def test_the_page_of_what_is_published_costs_the_same_however_many_windows(
+    browser: Client, city: SmallCity, pia: Actor, lena: Actor, otto: Actor, windows: int
+) -> None:
+    line = published_alone(city, pia, lena, otto, "L11", windows=[window(20 + day) for day in range(windows)])
+    url = f"/planned/works/{line.work.reference}/"
+    browser.get(url)
+
+    with CaptureQueriesContext(connection) as captured:
+        browser.get(url)
+
+    assert len(captured) == PUBLISHED_QUERIES
 
 
 def test_what_was_decided_shows_the_answers_it_was_decided_with(
@@ -630,6 +684,7 @@ def test_a_work_is_sent_back_with_a_reason(browser: Client, lead: Client, city: 
     page = text_of(browser.get(f"/planned/works/{work.reference}/"))
     assert "请改到夜间" in page
     assert f"/planned/works/{work.reference}/edit/" in page
+    assert "请改到夜间" in text_of(browser.get(f"/planned/works/{work.reference}/edit/"))
 
 
 def test_a_handed_in_work_is_taken_back_and_a_draft_is_deleted(browser: Client, city: SmallCity, pia: Actor) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from grid.models import ElementKind
 from outages.planned.findings import Subject
 from outages.planned.lifecycle import STANDING, UNDER_WAY
 from outages.planned.models import WindowState
@@ -73,6 +74,19 @@ rival_element AS (
     JOIN grid_gridelement e ON e.id = m.gridelement_id
 )
 """
+
+ENDS_ONLY: Final = (ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT)  # without one its feeder is on all the same
+
+
+def feeders_of(relation: str, *, key: str) -> str:
+    """For SQL that is given ``ends_only``: the feeders that the elements are on; above all feeders, those below."""
+    return f"""
+    SELECT {key}, feeder_id AS feeder FROM {relation} WHERE feeder_id IS NOT NULL AND NOT kind = ANY(%(ends_only)s)
+    UNION
+    SELECT {key}, f.id FROM {relation} r JOIN grid_gridelement f ON f.kind = 'feeder' AND f.pos BETWEEN r.pos AND r.last
+    WHERE r.feeder_id IS NULL
+    """  # noqa: S608 - only our own relations are put in
+
 
 UNKNOWN_LASTS: Final = timedelta(days=1)  # an outage that is off now and says nothing of its end that is still ahead
 
@@ -141,6 +155,7 @@ def key_of(subject: Subject) -> int:
 
 
 def pack_of(subject: Subject) -> RulePack:
+    """The rules of the work's branch."""
     return loader.pack(subject.rule_pack)
 
 
@@ -148,10 +163,8 @@ def _apart(subject: Subject) -> list[int]:
     return [key_of(subject), *sorted(subject.apart_from)]
 
 
-# one text each: a hundred thousand numbers are parsed as a value, not as an expression of a hundred thousand nodes
-
-
 def array(values: Iterable[object]) -> str:
+    """One text: a hundred thousand numbers are parsed as a value, not as an expression of a hundred thousand nodes."""
     return "{" + ",".join(map(str, values)) + "}"
 
 

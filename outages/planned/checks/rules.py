@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from outages.planned.checks.words import Length, Listing, Moment, NamedDay, Rule
 from outages.planned.findings import Finding, Subject, Weight
 from outages.planned.models import DayKind, WorkClass, WorkDay
 from outages.templatetags.pages import grouped
-from standards.schema import DailyWindow, RulePack
+from standards.schema import DailyWindow, Notice, RulePack
 
 Found = Iterator[tuple[int, Finding]]
 
@@ -53,7 +53,7 @@ def notice_short(question: Question) -> Found:
 
 def _notice(subject: Subject, *, at: datetime) -> Finding | None:
     pack, start, told_at = pack_of(subject), _first_start(subject), subject.published_at or at
-    if start is None or _is_exempt(subject, pack) or (subject.published_at is None and start <= at):
+    if start is None or is_exempt(subject.windows, pack.notice) or (subject.published_at is None and start <= at):
         return None  # a window in the past is refused for that
     local = start.astimezone(ZoneInfo(subject.time_zone))
     if told_at <= pack.notice.planned.before(local):
@@ -100,9 +100,10 @@ _LATE: Final[dict[str, Promise]] = {
 }
 
 
-def _is_exempt(subject: Subject, pack: RulePack) -> bool:
-    limit = pack.notice.exempt_below
-    return limit is not None and all(ends - starts < limit.delta for starts, ends in subject.windows)
+def is_exempt(windows: Iterable[tuple[datetime, datetime]], notice: Notice) -> bool:
+    """Every window is so short that this law wants no notice of it."""
+    limit = notice.exempt_below
+    return limit is not None and all(ends - starts < limit.delta for starts, ends in windows)
 
 
 def _first_start(subject: Subject) -> datetime | None:
@@ -136,7 +137,7 @@ def calendar(question: Question) -> Found:
     for number, days in days_touched(question).items():
         worst = next(kind for kind in _WORST_FIRST if any(day.kind == kind for day in days))
         weight, text, rule_text = _DAYS[worst]
-        named = [NamedDay(day.day, day.name, day.name_en) for day in days if day.kind == worst]
+        named = [NamedDay(day) for day in days if day.kind == worst]
         yield (
             number,
             Finding(code="calendar", weight=weight, text=text, params={"days": Listing.of(named)}, rule_text=rule_text),

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from grid.models import ElementKind
-from outages.planned.checks.question import ASKED, RIVALS, Question, array, pack_of
+from outages.planned.checks.question import ASKED, ENDS_ONLY, RIVALS, Question, array, feeders_of, pack_of
 from outages.planned.checks.words import NAMED, Conflict, Listing, RuleValue, When
 from outages.planned.findings import Finding, Subject, Weight
 from outages.planned.lifecycle import DRAFT, RETURNED, STANDING
@@ -212,23 +211,10 @@ def tie_out(question: Question) -> Found:
 
 # --- feeders that back each other up ------------------------------------------------------------------
 
-_ENDS: Final = (ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT)  # without one of them its feeder is on all the same
-
-
-def _feeders(relation: str, key: str) -> str:
-    """The feeders that a work's elements are on; above all feeders, those below."""
-    return f"""
-    SELECT {key}, feeder_id AS feeder FROM {relation} WHERE feeder_id IS NOT NULL AND NOT kind = ANY(%(ends_only)s)
-    UNION
-    SELECT {key}, f.id FROM {relation} r JOIN grid_gridelement f ON f.kind = 'feeder' AND f.pos BETWEEN r.pos AND r.last
-    WHERE r.feeder_id IS NULL
-    """  # noqa: S608
-
-
 _BACKUP_SQL: Final = f"""
 WITH {ASKED}, {RIVALS},
-asked_feeder AS ({_feeders("asked_element", "n")}),
-rival_feeder AS ({_feeders("rival_element", "key")}),
+asked_feeder AS ({feeders_of("asked_element", key="n")}),
+rival_feeder AS ({feeders_of("rival_element", key="key")}),
 tied AS (
     SELECT a.feeder_id AS one, b.feeder_id AS other FROM grid_gridtie t
     JOIN grid_gridelement a ON a.id = t.a_id JOIN grid_gridelement b ON b.id = t.b_id
@@ -248,7 +234,7 @@ hit AS (
 
 def backup_out(question: Question) -> Found:
     """Two feeders that back each other up are worked on at the same time."""
-    rows = question.rows(_BACKUP_SQL, ends_only=list(_ENDS))
+    rows = question.rows(_BACKUP_SQL, ends_only=list(ENDS_ONLY))
     for number, hits in _hits(question, rows).items():
         yield (
             number,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.pages import day, moment, span
 from accounts.rules import text_of
+from outages.planned.models import WorkDay
 from standards.schema import Cited
 
 NAMED: Final = 3  # works or days that a sentence names before it says how many more there are
@@ -37,6 +38,8 @@ class When:
 
 @dataclass(frozen=True)
 class Moment:
+    """A time by the branch's clock."""
+
     at: datetime
     time_zone: str
 
@@ -47,6 +50,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class Length:
+    """How long, in the two units that matter."""
+
     delta: timedelta
 
     def __str__(self) -> str:
@@ -67,15 +72,12 @@ class RuleValue:
 class NamedDay:
     """A day of the work calendar with its name."""
 
-    day: date
-    name: str
-    name_en: str
+    day: WorkDay
 
     def __str__(self) -> str:
-        is_chinese = (get_language() or "").startswith("zh")
-        name = self.name if is_chinese or not self.name_en else self.name_en
         with timezone.override(ZoneInfo("UTC")):
-            return f"{name}, {day(datetime.combine(self.day, time(12), tzinfo=ZoneInfo('UTC')))}"
+            noon = datetime.combine(self.day.day, time(12), tzinfo=ZoneInfo("UTC"))
+            return f"{self.day.local_name}, {day(noon)}"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from django.utils.translation import pgettext_lazy
 from accounts.scope import ScopedFormMixin, ScopedModelChoiceField
 from grid.models import Branch
 from outages.planned.forms.plans import DayField
+from outages.planned.lifecycle import YEARS
 from outages.planned.reports import Asked, PlanKind
 
-_YEARS: Final = range(2000, 2101)
 _LONGEST: Final = timedelta(days=366)
 
 
@@ -36,7 +36,7 @@ class ReportForm(ScopedFormMixin, forms.Form):
         since, until = cleaned.get("since"), cleaned.get("until")
         if since is None or until is None:
             return cleaned
-        if since.year not in _YEARS or until.year not in _YEARS:
+        if since.year not in YEARS or until.year not in YEARS:
             self.add_error("since", _("The date is not plausible."))
         elif until < since:
             self.add_error("until", _("The last day lies before the first."))

@@ -9,9 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.scope import ScopedFormMixin, ScopedModelChoiceField
 from grid.models import Branch
-from outages.planned import lifecycle
 from outages.planned.forms.works import PlanField
-from outages.planned.models import PlanPeriod, WorkClass
+from outages.planned.models import WorkClass
 
 
 class SheetUploadForm(ScopedFormMixin, forms.Form):
@@ -22,12 +21,7 @@ class SheetUploadForm(ScopedFormMixin, forms.Form):
         label=_("File"), widget=forms.FileInput(attrs={"accept": ".xlsx,.xls,.ods,.csv"}),
         help_text=_("Your own layout will do: .xlsx, .xls, .ods or .csv."),
     )  # fmt: skip
-    plan = PlanField(
-        PlanPeriod.objects.filter(state__in=[lifecycle.OPEN, lifecycle.RETURNED])
-        .select_related("branch")
-        .order_by("starts_on", "branch"),
-        capability="plan.submit", label=_("Plan"), required=False, empty_label=_("outside a plan"),
-    )  # fmt: skip
+    plan = PlanField()
     branch = ScopedModelChoiceField(
         Branch.objects.all(), capability="plan.submit", label=_("Branch"), required=False,
         help_text=_("Needed only outside a plan."),

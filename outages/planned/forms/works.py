@@ -20,8 +20,9 @@ from grid.models import GridElement
 from grid.topology import TransferOption
 from outages.forms import MinuteField
 from outages.planned import lifecycle
+from outages.planned.lifecycle import MOST_WINDOWS
 from outages.planned.models import Alternative, NoticeStage, PlannedWork, PlanPeriod, WorkClass, WorkType
-from outages.planned.services.works import MOST_WINDOWS, WorkDraft
+from outages.planned.services.works import WorkDraft
 from outages.planned.texts import public_reason
 from outages.templatetags.pages import grouped, kilowatts
 
@@ -37,6 +38,15 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class PlanField(ScopedModelChoiceField):
+    """A plan that is still with its branch, or none."""
+
+    def __init__(self) -> None:
+        still = PlanPeriod.objects.filter(state__in=lifecycle.WITH_THE_BRANCH).select_related("branch")
+        super().__init__(
+            still.order_by("starts_on", "branch"), capability="plan.submit", label=_("Plan"), required=False,
+            empty_label=_("outside a plan"),
+        )  # fmt: skip
+
     def label_from_instance(self, obj: Any) -> str:
         return f"{obj.title} · {obj.branch} · {obj.get_kind_display()}"
 
@@ -56,12 +66,7 @@ class WorkForm(ScopedFormMixin, forms.Form):
         error_messages={"required": _("Choose what is switched off.")},
     )  # fmt: skip
 
-    plan = PlanField(
-        PlanPeriod.objects.filter(state__in=[lifecycle.OPEN, lifecycle.RETURNED])
-        .select_related("branch")
-        .order_by("starts_on", "branch"),
-        capability="plan.submit", label=_("Plan"), required=False, empty_label=_("outside a plan"),
-    )  # fmt: skip
+    plan = PlanField()
     work_class = forms.ChoiceField(label=_("Class of work"), choices=WorkClass.choices, initial=WorkClass.PLANNED)
     temporary_reason = forms.CharField(
         label=_("Why it cannot wait"), max_length=300, required=False,
@@ -187,6 +192,7 @@ class WindowRows:
 
 
 def pairs_of(typed: Typed) -> list[tuple[str, str]]:
+    """The rows of windows as they were typed."""
     starts, ends = typed.getlist("starts"), typed.getlist("ends")
     longest = max(len(starts), len(ends))
     starts, ends = starts + [""] * (longest - len(starts)), ends + [""] * (longest - len(ends))
@@ -201,6 +207,7 @@ def windows_typed(typed: Typed, windows: Iterable[tuple[datetime, datetime]]) ->
 
 
 def minute(moment: datetime) -> str:
+    """As a browser's field for a time has it."""
     return timezone.localtime(moment).strftime(_MINUTE)
 
 
@@ -219,17 +226,20 @@ def element_add(typed: Typed, value: str) -> str:
 
 
 def element_remove(typed: Typed, value: str) -> str:
+    """That piece stays on."""
     typed.setlist("element", [known for known in typed.getlist("element") if known != value])
     return ""
 
 
 def window_add(typed: Typed, _value: str) -> str:
+    """An empty row more."""
     typed.appendlist("starts", "")
     typed.appendlist("ends", "")
     return ""
 
 
 def window_remove(typed: Typed, value: str) -> str:
+    """Without the row of that number."""
     pairs = pairs_of(typed)
     rows = [pair for number, pair in enumerate(pairs) if str(number) != value]
     typed.setlist("starts", [starts for starts, _ends in rows])

@@ -24,6 +24,8 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Look:
+    """What was seen of a file."""
+
     has_workbook: bool
     is_encrypted: bool = False
     has_macros: bool = False

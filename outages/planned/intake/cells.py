@@ -279,6 +279,7 @@ def instant(when: Stamp, clock: Clock) -> datetime:
 
 
 def clock_words(when: Stamp) -> str:
+    """What is known of a day and a time, as it should be written."""
     minute = when.minute or 0
     clock = "" if when.minute is None else f"{minute // 60:02d}:{minute % 60:02d}"
     return " ".join(part for part in (when.day.isoformat() if when.day else "", clock) if part)
@@ -327,4 +328,5 @@ def names_in(text: str) -> list[str]:
 
 
 def split_names(text: str) -> list[str]:
+    """The same without asking whether the text can be used."""
     return [name.strip() for name in re.split(r"[、，,;；\n]+", text) if name.strip()]

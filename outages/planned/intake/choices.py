@@ -78,8 +78,10 @@ def choices_of(field: str) -> list[tuple[str, str]]:
 
 
 def choice_words(field: str) -> str:
+    """What may be written there, for a message."""
     return ", ".join(label for _value, label in choices_of(field))
 
 
 def has_choices(field: str) -> bool:
+    """Is a field filled in by choosing?"""
     return field in _WORDS

@@ -53,6 +53,8 @@ class Work:
 
 @dataclass
 class Checked:
+    """The rows with what is wrong with them, and the works that they make."""
+
     rows: list[Row]
     works: list[Work]
 

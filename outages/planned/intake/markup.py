@@ -25,6 +25,8 @@ class Broken(Exception):
 
 @dataclass
 class Cells:
+    """How far the cells of a sheet reach, and the odd ones with what they say."""
+
     rows: int = 0
     columns: int = 0
     odd: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -40,6 +42,8 @@ class Cells:
 
 @dataclass(frozen=True)
 class Book:
+    """The sheets of a workbook, and which day it counts from."""
+
     sheets: dict[str, str]  # name -> part
     is_1904: bool
 
@@ -115,10 +119,7 @@ def _part(target: str) -> str:
 
 
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
-
-
-# formats that Excel knows by number alone and that show a day with its hours
-_MOMENTS: Final = {22}
+_MOMENT: Final = "22"  # a format that Excel knows by number alone, and that shows a day with its hours
 _SPOKEN: Final = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 
 
@@ -149,7 +150,7 @@ def moment_styles(part: bytes) -> frozenset[str]:
     found = set()
     for number, of_cells in enumerate(reader.styles):
         letters = _SPOKEN.sub("", reader.formats.get(of_cells, "")).lower()
-        if ("h" in letters and ("d" in letters or "y" in letters)) or of_cells in {str(one) for one in _MOMENTS}:
+        if ("h" in letters and ("d" in letters or "y" in letters)) or of_cells == _MOMENT:
             found.add(str(number))
     return frozenset(found)
 

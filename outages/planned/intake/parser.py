@@ -80,6 +80,7 @@ _KINDS: Final[Mapping[str, Callable[[Any], object]]] = {
 
 
 def main() -> None:
+    """Read the workbook from the standard input within limits; its sheets go out as JSON."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

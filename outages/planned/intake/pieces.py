@@ -23,6 +23,8 @@ _LIKE: Final = "0.2"  # lower than usual: one wrong character in a Chinese name 
 
 @dataclass(frozen=True)
 class Piece:
+    """A piece of the branch's network, as far as a name must be told from others."""
+
     id: int
     code: str
     name: str

@@ -9,10 +9,9 @@ from django.db.models import Q
 
 from grid.models import Branch
 from outages.planned.intake import cells, pieces
+from outages.planned.intake.columns import PLACES
 from outages.planned.intake.pieces import Piece
 from outages.planned.intake.rows import Row, Setting, value_in
-
-_FIELDS = ("feeder", "elements")
 
 
 @dataclass
@@ -44,7 +43,7 @@ class _Search:
 
 def rows_place(rows: Sequence[Row], setting: Setting) -> None:
     """What is switched off: the equipment that is named, else the feeder."""
-    texts = {row.texts.get(name, "") for row in rows for name in _FIELDS} - {""}
+    texts = {row.texts.get(name, "") for row in rows for name in PLACES} - {""}
     parts = {part for text in texts for part in cells.split_names(text)}
     search = _Search(pieces.pieces_named(branch=setting.branch, texts=texts | parts))
     for row in rows:
@@ -52,7 +51,7 @@ def rows_place(rows: Sequence[Row], setting: Setting) -> None:
         feeder = feeders[0] if feeders else None
         equipment = [search.piece(row, "elements", text, feeder) for text in search.names(row, "elements")]
         row.pieces = tuple(piece for piece in equipment or feeders if piece is not None)
-        if not feeders and not equipment and not any(problem.field in _FIELDS for problem in row.problems):
+        if not feeders and not equipment and not any(problem.field in PLACES for problem in row.problems):
             row.says("missing", "elements" if "elements" in row.texts else "feeder")
     near = pieces.nearest(branch=setting.branch, unknown=search.unknown)
     for row, name, text in search.waiting:

@@ -110,6 +110,7 @@ def in_every_language(say: Callable[[], object]) -> dict[str, str]:
 
 
 def in_my_language(words: Mapping[str, str]) -> str:
+    """What was said, in the reader's language if it is there."""
     return words.get(translation.get_language() or "", "") or next(iter(words.values()), "")
 
 

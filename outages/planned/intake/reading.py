@@ -25,6 +25,7 @@ from outages.planned.intake.parser import MAX_COLUMNS, Merged
 
 MAX_ROWS: Final = 20_000
 MAX_TEXT: Final = 2000
+MAX_NAME: Final = 200  # of a sheet; a program's own limit is shorter, a file may say anything
 _HEADING_WITHIN: Final = 30  # title lines before the heading
 _HEADING_LINES: Final = 3
 _DEFAULT_NAME: Final = "Sheet1"
@@ -43,6 +44,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
+    """One sheet as far as it is filled."""
+
     name: str
     lines: tuple[Line, ...]
     merged: tuple[Merged, ...] = ()
@@ -50,6 +53,8 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Book:
+    """The visible sheets of a file."""
+
     sheets: tuple[Sheet, ...]
     is_1904: bool = False
 
@@ -89,7 +94,7 @@ def book_of(data: bytes) -> Book:
 def _sheets(file: Opened) -> Iterable[Sheet]:
     for sheet in parser.parsed(file.data):
         lines = list(_lines(sheet.rows, file.odd.get(sheet.name, {})))
-        yield Sheet(sheet.name, tuple(_filled(lines, sheet.merged)), sheet.merged)
+        yield Sheet(sheet.name[:MAX_NAME], tuple(_filled(lines, sheet.merged)), sheet.merged)
 
 
 def _lines(rows: Iterable[Sequence[Any]], odd: Mapping[tuple[int, int], str] | None = None) -> Iterable[Line]:
@@ -186,7 +191,7 @@ def _text(value: str) -> str:
 # --- from lines to a table ---------------------------------------------------------------------------
 
 
-def table_of(book: Book, *, sheet_name: str = "", header_row: int | None = None) -> Table:
+def table_of(book: Book, *, sheet_name: str = "") -> Table:
     """The plan's table: on the sheet whose headings say most, unless somebody chose one.
 
     Raises ``FileRefused`` if there is no table, or too long a one.

@@ -101,9 +101,7 @@ class Row:
         }
 
 
-def texts_of(
-    cells_: Sequence[str], edits: Mapping[str, str], mapping: Mapping[int, str]
-) -> dict[str, str]:  # fmt: skip
+def texts_of(cells_: Sequence[str], edits: Mapping[str, str], mapping: Mapping[int, str]) -> dict[str, str]:
     """What a row says field by field, with what somebody typed over it or added to it."""
     texts: dict[str, str] = {}
     for column in sorted(mapping):
@@ -116,6 +114,7 @@ def texts_of(
 
 
 def row_read(row: Row, setting: Setting, clock: Clock) -> None:
+    """Understand what a row says by itself; what is wrong is noted in it."""
     row.key = row.texts.get("key", "")
     _limit(row, "key", row.key)
     _times(row, setting, clock)
@@ -196,10 +195,12 @@ def _stamps(row: Row, clock: Clock) -> tuple[Stamp | None, Stamp | None, bool]:
 
 
 def start_field(row: Row) -> str:
+    """The field in which the row says when it begins."""
     return "window" if row.texts.get("window") or "starts_at" not in row.texts else "starts_at"
 
 
 def end_field(row: Row) -> str:
+    """The field in which the row says, or should say, when it ends."""
     if "ends_at" in row.texts and (row.texts["ends_at"] or "window" not in row.texts):
         return "ends_at"
     return "window" if "window" in row.texts else "hours"
@@ -269,6 +270,7 @@ def _facts(row: Row, setting: Setting) -> None:
 
 
 def value_in(row: Row, name: str, read: Callable[[str], T]) -> T | None:
+    """What a cell means; nothing where it cannot be read, which is noted in the row."""
     try:
         return _cell(row, name, read)
     except Told:

@@ -79,7 +79,7 @@ def _words_of(name: str, feeders: Sequence[tuple[str, str]]) -> list[str]:
 
 def _list(plan: Worksheet, lists: Worksheet, column: int, words: Sequence[str]) -> None:
     for row, word in enumerate(words):
-        lists.write_string(row, column, escaped(word))
+        lists.write_string(row, column, cell_text(word))
     letter = xlsxwriter.utility.xl_col_to_name(column)
     plan.data_validation(
         1, column, _ROWS, column,
@@ -189,7 +189,7 @@ def _line(
     values: list[Any] = list(line.values) or list(line.cells)
     for column in range(max(len(values), len(line.cells), *((column + 1) for column in edits or {0: ""}))):
         if edits and column in edits:
-            sheet.write_string(at, column, escaped(edits[column]))
+            sheet.write_string(at, column, cell_text(edits[column]))
             continue
         value = values[column] if column < len(values) else ""
         shown = line.cells[column] if column < len(line.cells) else ""
@@ -214,7 +214,7 @@ def _cell(sheet: Worksheet, at: int, column: int, value: Any, looks: _Looks, *, 
         case time():
             sheet.write_datetime(at, column, value, looks.clock)
         case _:
-            text = escaped(value if isinstance(value, str) else text_of(value))
+            text = cell_text(value if isinstance(value, str) else text_of(value))
             sheet.write_string(at, column, text, looks.heading if bold else None)
 
 
@@ -225,7 +225,7 @@ def _merged(sheet: Worksheet, table: Table, looks: _Looks) -> None:
             line = next((line for line in table.above if line.number == top + 1), None)
             text = line.cells[left] if line is not None and left < len(line.cells) else ""
             sheet.merge_range(top, left, bottom, right, "", looks.heading)
-            sheet.write_string(top, left, escaped(text), looks.heading)
+            sheet.write_string(top, left, cell_text(text), looks.heading)
 
 
 def _problems(
@@ -236,15 +236,10 @@ def _problems(
         said.insert(0, _("imported"))
     if said:
         is_wrong = any(problem.is_wrong for problem in mark.problems)
-        sheet.write_string(at, width, escaped("; ".join(said)), looks.wrong if is_wrong else None)
+        sheet.write_string(at, width, cell_text("; ".join(said)), looks.wrong if is_wrong else None)
     comments: dict[int, list[str]] = {}
     for problem in mark.problems:
         if problem.field in columns:
             comments.setdefault(columns[problem.field], []).append(problem.words)
     for column, words in comments.items():
         sheet.write_comment(at, column, "\n".join(words)[:1000], {"x_scale": 2, "y_scale": 1.2})
-
-
-def escaped(text: str) -> str:
-    """Text that begins like a formula stays text in whatever program opens it next."""
-    return cell_text(text)

@@ -9,8 +9,8 @@ from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, Range
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from grid.models import Branch, Customer, GridElement
 from outages.models import Outage
@@ -56,6 +56,8 @@ class WorkState(models.TextChoices):
 
 
 class WindowState(models.TextChoices):
+    """From publication on a window follows its outage."""
+
     PLANNED = "planned", _("planned")
     PUBLISHED = "published", _("published")
     NOTIFIED = "notified", _("customers told")
@@ -86,6 +88,7 @@ class NoticeStage(models.TextChoices):
 
 
 def every_stage() -> list[str]:
+    """Unasked, customers hear of every stage."""
     return list(NoticeStage.values)
 
 
@@ -372,3 +375,9 @@ class WorkDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.name}"
+
+    @property
+    def local_name(self) -> str:
+        """The occasion in the reader's language, as far as it has a name there."""
+        is_chinese = (get_language() or "").startswith("zh")
+        return self.name if is_chinese or not self.name_en else self.name_en

@@ -24,7 +24,6 @@ from standards.schema import RulePack, Span
 
 A_DAY: Final = timedelta(days=1)
 NO_TIME: Final = timedelta()
-_ENDED: Final = (lifecycle.RESTORED, lifecycle.CLOSED, lifecycle.CANCELLED)
 
 
 class PlanKind(models.TextChoices):
@@ -103,7 +102,7 @@ class Line:
 
     @property
     def is_open(self) -> bool:
-        return self.state not in _ENDED
+        return self.state not in lifecycle.OVER
 
     @property
     def began_by(self) -> timedelta | None:

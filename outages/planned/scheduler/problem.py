@@ -130,10 +130,6 @@ class Measure:
     def weight(self) -> tuple[int, int]:
         return self.rules_broken, self.burden
 
-    @property
-    def customer_hours(self) -> float:
-        return self.customer_minutes / 60
-
 
 def measure(plan: Plan, problem: Problem) -> Measure:
     """What a plan breaks, and what its customers bear."""
@@ -154,10 +150,12 @@ def borne_by(group: Group, customers: int, plan: Plan, problem: Problem) -> tupl
 
 
 def minutes_of(window: Window) -> int:
+    """How long it is off."""
     return round((window[1] - window[0]) / timedelta(minutes=1))
 
 
 def overlap(ours: Sequence[Window], theirs: Sequence[Window]) -> bool:
+    """Are two works off at once? Windows that touch are not."""
     return any(a[0] < b[1] and b[0] < a[1] for a in ours for b in theirs)
 
 

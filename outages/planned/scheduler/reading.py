@@ -12,15 +12,13 @@ from django.db import connection
 from django.db.models import QuerySet
 
 import standards
-from grid.models import ElementKind
 from outages.planned import lifecycle, selectors
+from outages.planned.checks.budget import longest_momentary
+from outages.planned.checks.question import ENDS_ONLY, feeders_of
 from outages.planned.models import DayKind, PlannedWork, PlanPeriod, WindowState, WorkClass
 from outages.planned.scheduler.problem import DAY, Job, Problem
 from outages.planned.spans import Window
 from standards.schema import RulePack
-
-# handed in or on its way, and not over: it keeps its place
-_STANDING: Final = lifecycle.STANDING
 
 
 def problem_of(period: PlanPeriod, *, at: datetime) -> Problem:
@@ -93,8 +91,8 @@ def _standing_beside(
         db.execute(
             _BESIDE_SQL,
             {
-                "standing": list(_STANDING), "cancelled": WindowState.CANCELLED, "begins": begins, "ends": ends,
-                "branch": period.branch_id, "works": ids, "near": list(near),
+                "standing": list(lifecycle.STANDING), "cancelled": WindowState.CANCELLED, "begins": begins,
+                "ends": ends, "branch": period.branch_id, "works": ids, "near": list(near),
             },
         )  # fmt: skip
         found = [row[0] for row in db.fetchall()]
@@ -121,25 +119,19 @@ def _places(ids: Collection[int]) -> dict[int, dict[int, int]]:
     return found
 
 
-# on which feeders a work opens something: without a single transformer its feeder is on all the same, and whatever
-# lies above all feeders takes those below along
-_FEEDERS_SQL: Final = """
+_FEEDERS_SQL: Final = f"""
 WITH opened AS (
     SELECT m.plannedwork_id AS work, e.kind, e.feeder_id, e.pos, e.last
     FROM planned_plannedwork_elements m JOIN grid_gridelement e ON e.id = m.gridelement_id
     WHERE m.plannedwork_id = ANY(%(works)s)
 )
-SELECT work, feeder_id FROM opened WHERE feeder_id IS NOT NULL AND NOT kind = ANY(%(ends_only)s)
-UNION
-SELECT work, f.id FROM opened o JOIN grid_gridelement f ON f.kind = 'feeder' AND f.pos BETWEEN o.pos AND o.last
-WHERE o.feeder_id IS NULL
-"""
+{feeders_of("opened", key="work")}
+"""  # noqa: S608 - only our own relations are put in
 
 
 def _feeders(ids: Collection[int]) -> dict[int, set[int]]:
     found: defaultdict[int, set[int]] = defaultdict(set)
-    ends_only = [ElementKind.TRANSFORMER, ElementKind.LV_CIRCUIT]
-    for work_id, feeder_id in _rows(_FEEDERS_SQL, {"works": list(ids), "ends_only": ends_only}):
+    for work_id, feeder_id in _rows(_FEEDERS_SQL, {"works": list(ids), "ends_only": list(ENDS_ONLY)}):
         found[work_id].add(feeder_id)
     return found
 
@@ -191,7 +183,7 @@ def _calm_from(
         _LAST_CUT_SQL,
         {
             "places": list(places), "at": at, "since": begins - span, "begins": begins,
-            "standing": list(_STANDING), "momentary": timedelta(minutes=pack.reliability.momentary.value),
+            "standing": list(lifecycle.STANDING), "momentary": longest_momentary(pack),
         },
     )  # fmt: skip
     return {place: (off_until + span).astimezone(zone).date() for place, off_until in rows}

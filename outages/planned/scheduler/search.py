@@ -36,6 +36,8 @@ Told = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Proposal:
+    """The plan that was found and the branch's own, by the same measure."""
+
     plan: Mapping[int, Windows]
     before: Measure
     after: Measure

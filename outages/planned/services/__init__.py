@@ -1,11 +1,14 @@
 """Everything that is done with plans and works. One module a subject:
 
-``works`` enter and change · ``batches`` what a machine hands in · ``sketches`` what is being typed ·
-``gates`` hand in, check, approve, publish · ``periods`` the same for a whole plan · ``course`` what happens to a
-published window · ``sheets`` the branch's own spreadsheet on its way in, ``schedules`` better windows for a whole plan
-(both imported by their own names).
+``works`` enter and change · ``batches`` what a machine hands in · ``sketches`` what is being typed · ``answers`` to
+findings, and risk sheets · ``gates`` hand in, check, approve, publish · ``periods`` the same for a whole plan ·
+``joint`` one outage of several works · ``course`` what happens to a published window.
+
+Imported by their own names: ``sheets`` the branch's own spreadsheet on its way in · ``schedules`` better windows for
+a whole plan · ``days`` the work calendar.
 """
 
+from outages.planned.services.answers import answer_give, risk_sheet_write
 from outages.planned.services.batches import WorkOutcome, WorkRequest, works_create_batch
 from outages.planned.services.course import (
     TellThem,
@@ -49,6 +52,7 @@ from outages.planned.services.periods import (
     periods_open_ahead,
 )
 from outages.planned.services.sketches import (
+    AlreadySent,
     sketch_discard,
     sketch_keep,
     sketches_forget,
@@ -62,8 +66,6 @@ from outages.planned.services.works import (
     OutsidePeriod,
     WindowsOverlap,
     WorkDraft,
-    answer_give,
-    risk_sheet_write,
     work_change,
     work_create,
     work_delete,
@@ -74,6 +76,7 @@ from outages.planned.services.works import (
 )
 
 __all__ = [
+    "AlreadySent",
     "CannotJoin",
     "ChecksOpen",
     "DecidedWithItsPlan",

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,7 +22,14 @@ from outages.models import CauseClass, Outage
 from outages.planned import lifecycle, policies
 from outages.planned.models import PlannedWork, WindowClaim, WindowState, WorkState, WorkWindow
 from outages.planned.services.gates import claims_write, works_save
-from outages.planned.services.works import steps_append, version_check, windows_check, works_locked
+from outages.planned.services.works import (
+    plans_changed,
+    plans_locked,
+    steps_append,
+    version_check,
+    windows_check,
+    works_locked,
+)
 from outages.services import outage_lock, outage_record, outage_transition
 from standards.errors import Conflict, DomainError, NotFound
 
@@ -122,6 +130,7 @@ def window_cancel(
         _decided_to_tell(window, tell)
         outage = _transition(window, actor, "cancel", expected_version, reason=reason)
         WindowClaim.objects.filter(window=window).delete()
+        _parts_end(actor, works_locked([window.work_id])[0], reason.strip())
         return outage
 
 
@@ -135,13 +144,19 @@ def work_cancel(
     with transaction.atomic(durable=True):
         # outages are locked before works, here as everywhere
         windows = WorkWindow.objects.filter(work=work_id, outage__isnull=False).order_by("outage")
-        for window in windows.select_related("outage", "work__branch"):
-            outage_lock(window.outage_id or 0)
+        held = {outage_lock(outage_id or 0).pk for outage_id in windows.values_list("outage", flat=True)}
+        plans = plans_locked(Q(works=work_id))
         (work,) = works_locked([work_id])
         policies.require(actor=actor, action="cancel", branch=work.branch)
         version_check(work, expected_version)
         state = lifecycle.work_after(action="cancel", state=work.state)
+        children = list(work.children.filter(state=WorkState.JOINED).select_related("branch"))
         published = [window for window in work.windows.select_related("outage", "work__branch") if window.outage_id]
+        if {window.outage_id for window in published} != held:
+            # made public just now: whoever calls it off has seen that customers are told
+            raise Conflict(field="version")
+        for branch in {child.branch_id: child.branch for child in children if not published}.values():
+            policies.require(actor=actor, action="cancel", branch=branch)
         for window in published:
             if window.state in (WindowState.PUBLISHED, WindowState.NOTIFIED):
                 _decided_to_tell(window, tell)
@@ -154,12 +169,19 @@ def work_cancel(
         WindowClaim.objects.filter(window__work=work, window__state=WindowState.CANCELLED).delete()
         if not published:
             WindowClaim.objects.filter(window__work=work).delete()
-        children = list(work.children.filter(state=WorkState.JOINED))
-        for child in children:
-            child.state, child.state_reason = WorkState.CANCELLED, words[:500]
-        works_save(children, "state_reason")
-        steps_append(actor=actor, verb="cancel", works=[work, *children], note=words)
+            plans_changed(plans)
+        steps_append(actor=actor, verb="cancel", works=[work], note=words)
+        _parts_end(actor, work, words)
         return work
+
+
+def _parts_end(actor: Actor, joint: PlannedWork, why: str) -> None:
+    """What was to be done in an outage that will not happen is not done either; its number is free again."""
+    children = list(joint.children.filter(state=WorkState.JOINED)) if joint.state == WorkState.CANCELLED else []
+    for child in children:
+        child.state, child.state_reason = WorkState.CANCELLED, why[:500]
+    works_save(children, "state_reason")
+    steps_append(actor=actor, verb="cancel", works=children, note=why)
 
 
 # --- will it be late? -----------------------------------------------------------------------------------
@@ -253,9 +275,3 @@ def _decided_to_tell(window: WorkWindow, tell: bool) -> None:
     told = window.outage.customers_affected if window.outage is not None else 0
     if not tell and window.published_at is not None:
         raise TellThem(field="tell", told=told)
-
-
-__all__ = [
-    "TellThem", "window_cancel", "window_close", "window_extend", "window_move", "window_on_time", "window_restore",
-    "window_restore_part", "window_start", "windows_ask_if_late", "work_cancel",
-]  # fmt: skip

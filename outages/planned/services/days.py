@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actor import Actor
 from grid.models import Branch
 from outages.planned import policies
+from outages.planned.lifecycle import YEARS
 from outages.planned.models import WorkDay
 from standards.errors import DomainError, Forbidden, NotFound
 
@@ -27,7 +28,7 @@ def work_day_add(
     _require(actor, branch)
     if not name.strip():
         raise DomainError(_("A day needs a name."), field="name")
-    if not 2000 <= day.year <= 2100:
+    if day.year not in YEARS:
         raise DomainError(_("The date is not plausible."), field="day")
     try:
         with transaction.atomic():

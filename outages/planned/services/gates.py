@@ -6,6 +6,7 @@ the gate, and the refusal says which work and why.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from outages.planned import checks, lifecycle, policies, selectors
 from outages.planned.findings import Finding
 from outages.planned.models import PlannedWork, WindowClaim, WindowState, WorkClass
 from outages.planned.policies import OwnWork
-from outages.planned.services.works import steps_append, version_check, works_locked
+from outages.planned.services.works import BATCH, steps_append, version_check, works_locked
 from outages.services import outage_create
 from standards.errors import DomainError
 
@@ -182,16 +183,20 @@ def works_return(*, actor: Actor, works: Sequence[PlannedWork], reasons: Mapping
         work.checked_by_id = None
     works_save(works, "state_reason", "checked_by")
     WindowClaim.objects.filter(window__work__in=works).delete()
+    told: defaultdict[str, list[PlannedWork]] = defaultdict(list)
     for work in works:
-        steps_append(actor=actor, verb="return", works=[work], note=work.state_reason)
+        told[work.state_reason].append(work)
+    for reason, same in told.items():
+        steps_append(actor=actor, verb="return", works=same, note=reason)
 
 
 def works_save(works: Sequence[PlannedWork], *fields: str) -> None:
+    """Write the state and these fields of locked works, so that whoever has them on screen notices."""
     now = timezone.now()
     for work in works:
         work.version += 1
         work.updated_at = now
-    PlannedWork.objects.bulk_update(works, ["state", "version", "updated_at", *fields], batch_size=1000)
+    PlannedWork.objects.bulk_update(works, ["state", "version", "updated_at", *fields], batch_size=BATCH)
 
 
 def gate_pass(works: Sequence[PlannedWork], *, at: datetime) -> None:
@@ -222,7 +227,7 @@ SELECT ww.id, pe.gridelement_id, tstzrange(ww.starts_at, ww.ends_at), true, coal
 FROM planned_workwindow ww
 JOIN planned_plannedwork_elements pe ON pe.plannedwork_id = ww.work_id
 LEFT JOIN planned_checkanswer a ON a.work_id = ww.work_id AND a.code = 'overlap'
-WHERE ww.work_id = ANY(%(works)s) AND ww.state <> 'cancelled'
+WHERE ww.work_id = ANY(%(works)s) AND ww.state <> ALL(%(over)s)
 ORDER BY pe.gridelement_id, ww.starts_at
 """
 _CLASH_SQL = """
@@ -240,7 +245,7 @@ WHERE mine.work_id = ANY(%(works)s) ORDER BY mine.work_id, e.code LIMIT 1
 
 def claims_write(works: Collection[PlannedWork]) -> None:
     """Claim the works' elements for their windows. The database refuses the second claim: ``Overlap`` names both."""
-    asked = {"works": [work.pk for work in works]}
+    asked: dict[str, Any] = {"works": [work.pk for work in works], "over": list(lifecycle.OVER)}
     WindowClaim.objects.filter(window__work__in=asked["works"]).delete()
     for attempt in range(CLAIM_TRIES):
         try:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
@@ -33,6 +33,8 @@ from outages.planned.models import (
 from outages.planned.services.gates import claims_write, works_save
 from outages.planned.services.works import (
     PREFIX,
+    plans_changed,
+    plans_locked,
     steps_append,
     version_check,
     windows_check,
@@ -66,7 +68,7 @@ def joint_create(
     ``Conflict`` when a work is not the one that was on screen.
     """
     with transaction.atomic(durable=True):
-        plans = _plans_locked(Q(pk=period_id) | Q(works__in=work_ids))
+        plans = plans_locked(Q(pk=period_id) | Q(works__in=work_ids))
         if period_id not in plans:
             raise NotFound(field="period")
         period = plans[period_id]
@@ -86,7 +88,7 @@ def joint_create(
         WindowClaim.objects.filter(window__work__in=works).delete()
         if joint.state in lifecycle.STANDING:
             claims_write([joint])
-        _plans_changed(plans)
+        plans_changed(plans)
         steps_append(actor=actor, verb="join", works=works, note=joint.reference)
         steps_append(actor=actor, verb="join", works=[joint], note=", ".join(work.reference for work in works))
         return joint
@@ -145,18 +147,6 @@ def _joint_written(actor: Actor, period: PlanPeriod, candidates: Sequence[Candid
     _said_already(joint, works)
     joint.refresh_from_db()
     return joint
-
-
-def _plans_locked(which: Q) -> dict[int, PlanPeriod]:
-    """The plans of some works by ascending key: plans are locked before works, here as at every gate."""
-    ids = PlanPeriod.objects.filter(which).values("pk")
-    plans = PlanPeriod.objects.select_for_update(no_key=True, of=("self",)).select_related("branch")
-    return {plan.pk: plan for plan in plans.filter(pk__in=ids).order_by("pk")}
-
-
-def _plans_changed(plans: Mapping[int, PlanPeriod]) -> None:
-    """Whoever decides about a plan as it was before is told."""
-    PlanPeriod.objects.filter(pk__in=list(plans)).update(version=F("version") + 1)
 
 
 def _facts(works: Sequence[PlannedWork]) -> dict[str, Any]:
@@ -227,7 +217,7 @@ def joint_split(*, actor: Actor, work_id: int, expected_version: int | None = No
     """
     with transaction.atomic(durable=True):
         parts = PlannedWork.objects.filter(joint=work_id)
-        plans = _plans_locked(Q(works=work_id) | Q(works__in=parts))
+        plans = plans_locked(Q(works=work_id) | Q(works__in=parts))
         locked = {work.pk: work for work in works_locked([work_id, *parts.values_list("pk", flat=True)])}
         joint = locked.pop(work_id)
         version_check(joint, expected_version)
@@ -241,7 +231,7 @@ def joint_split(*, actor: Actor, work_id: int, expected_version: int | None = No
             _goes_its_own_way(child, joint, plans)
         works_save(children, "joint", "state_before_joint", "checked_by", "period")
         claims_write([child for child in children if child.state in lifecycle.STANDING])
-        _plans_changed(plans)
+        plans_changed(plans)
         steps_append(actor=actor, verb="split", works=children, note=joint.reference)
         _joint_ends(actor, joint, children)
         return children

@@ -14,13 +14,13 @@ import standards
 from accounts.actor import Actor
 from grid.models import Branch
 from outages.planned import lifecycle, policies
-from outages.planned.models import PeriodKind, PlannedWork, PlanPeriod, WorkState
+from outages.planned.models import PeriodKind, PlannedWork, PlanPeriod
 from outages.planned.policies import OwnWork
 from outages.planned.services.gates import NothingToDecide, works_return, works_step
-from outages.planned.services.works import steps_append, works_locked
+from outages.planned.services.works import NotEditable, steps_append, works_locked
 from standards.errors import Conflict, DomainError, NotFound
 
-_ENDED = (WorkState.CLOSED, WorkState.CANCELLED, WorkState.JOINED)
+_ENDED = (lifecycle.CLOSED, *lifecycle.GONE)
 
 
 class StillRunning(DomainError):
@@ -51,7 +51,7 @@ def period_deadline(kind: str, first: date, branch: Branch) -> datetime:
 def period_open(*, actor: Actor, branch: Branch, kind: str, day: date) -> PlanPeriod:
     """The plan of a branch in which ``day`` lies; a second asker finds the first one's."""
     policies.require(actor=actor, action="edit", branch=branch)
-    if not 2000 <= day.year <= 2100:
+    if day.year not in lifecycle.YEARS:
         raise DomainError(_("The date is not plausible."), field="day")
     first, last = period_bounds(kind, day)
     with transaction.atomic():
@@ -88,13 +88,13 @@ def periods_open_ahead(*, actor: Actor) -> int:
     return opened
 
 
-def period_capacity_set(*, actor: Actor, period_id: int, crews: int) -> PlanPeriod:
+def period_capacity_set(*, actor: Actor, period_id: int, crews: int, expected_version: int | None = None) -> PlanPeriod:
     """How many crews the branch has on one day: the scheduler plans with it."""
     if not 1 <= crews <= 99:
         raise DomainError(_("Between 1 and 99 crews a day."), field="crew_capacity")
     with transaction.atomic():
-        period = period_locked(period_id)
-        policies.require(actor=actor, action="edit", branch=period.branch)
+        period = period_editable(actor, period_id)
+        _version_check(period, expected_version)
         period.crew_capacity = crews
         period.version += 1
         period.save(update_fields=["crew_capacity", "version"])
@@ -128,7 +128,7 @@ def period_withdraw(*, actor: Actor, period_id: int, expected_version: int | Non
     """The branch takes its plan back before the lead has looked at it."""
     with transaction.atomic(durable=True):
         period = _for(actor, "withdraw", period_id, expected_version)
-        works_step(actor=actor, works=_works(period, (lifecycle.SUBMITTED,)), action="withdraw")
+        works_step(actor=actor, works=_works(period, (lifecycle.SUBMITTED,), may_be_none=True), action="withdraw")
         _save(period)
         steps_append(actor=actor, verb="withdraw", period=period)
         return period
@@ -156,7 +156,7 @@ def period_return(
     """
     with transaction.atomic(durable=True):
         period = _for(actor, "return", period_id, expected_version)
-        works = _works(period, (lifecycle.SUBMITTED, lifecycle.CHECKED))
+        works = _works(period, (lifecycle.SUBMITTED, lifecycle.CHECKED), may_be_none=True)
         known = {work.pk for work in works}
         given = {pk: reason.strip() for pk, reason in reasons.items() if reason.strip()}
         if not given and not note.strip():
@@ -188,7 +188,7 @@ def period_publish(*, actor: Actor, period_id: int, expected_version: int | None
     """Make the plan public: every window becomes a scheduled outage, and the notice clock starts."""
     with transaction.atomic(durable=True):
         period = _for(actor, "publish", period_id, expected_version)
-        works = _works(period, (lifecycle.APPROVED,))
+        works = _works(period, (lifecycle.APPROVED,), may_be_none=True)
         works_step(actor=actor, works=works, action="publish")
         period.published_at = timezone.now()
         _save(period, "published_at")
@@ -236,19 +236,33 @@ def period_locked(period_id: int) -> PlanPeriod:
     return period
 
 
+def period_editable(actor: Actor, period_id: int) -> PlanPeriod:
+    """The plan, locked, by somebody who may change it and while it is with the branch. Raises ``NotEditable``."""
+    period = period_locked(period_id)
+    policies.require(actor=actor, action="edit", branch=period.branch)
+    if period.state not in lifecycle.WITH_THE_BRANCH:
+        raise NotEditable(field="period")
+    return period
+
+
+def _version_check(period: PlanPeriod, expected_version: int | None) -> None:
+    if expected_version is not None and expected_version != period.version:
+        raise Conflict(field="version")
+
+
 def _for(actor: Actor, action: str, period_id: int, expected_version: int | None) -> PlanPeriod:
     """The locked plan in the state after ``action``, if the actor and the table allow it."""
     period = period_locked(period_id)
     policies.require(actor=actor, action=action, branch=period.branch)
-    if expected_version is not None and expected_version != period.version:
-        raise Conflict(field="version")
+    _version_check(period, expected_version)
     period.state = lifecycle.period_after(action=action, state=period.state)
     return period
 
 
-def _works(period: PlanPeriod, states: tuple[str, ...]) -> list[PlannedWork]:
+def _works(period: PlanPeriod, states: tuple[str, ...], *, may_be_none: bool = False) -> list[PlannedWork]:
+    """``may_be_none``: all were called off since; the plan must not stay for ever where it is."""
     works = works_locked(list(period.works.filter(state__in=states).values_list("pk", flat=True)))
-    if not works:
+    if not works and not may_be_none:
         raise NothingToDecide()
     return works
 

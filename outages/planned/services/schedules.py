@@ -16,10 +16,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
-from outages.planned import lifecycle, policies
-from outages.planned.models import PlannedWork, PlanPeriod, ScheduleLine, ScheduleRun
-from outages.planned.services.periods import period_locked
-from outages.planned.services.works import NotEditable, works_locked, works_windows_set
+from outages.planned import lifecycle
+from outages.planned.models import PlannedWork, ScheduleLine, ScheduleRun
+from outages.planned.services.periods import period_editable, period_locked
+from outages.planned.services.works import works_locked, works_windows_set
 from outages.planned.spans import Window
 from standards.errors import Conflict, DomainError, NotFound
 
@@ -52,7 +52,7 @@ class LineDecided(Conflict):
 def schedule_run_start(*, actor: Actor, period_id: int) -> ScheduleRun:
     """Look for better windows for a plan that is still with the branch. A second click finds the first one's search."""
     with transaction.atomic(durable=True):
-        period = _period_held(actor, period_id)
+        period = period_editable(actor, period_id)
         running = period.schedule_runs.filter(state__in=UNFINISHED).first()
         if running is not None:
             return running
@@ -97,6 +97,7 @@ def _searched(run: ScheduleRun) -> dict[str, int]:
         for key in proposal.moved
     ]  # fmt: skip
     with transaction.atomic():
+        period_locked(run.period_id)  # before the works, against one that is thrown away just now
         held = ScheduleRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         if held.state != ScheduleRun.State.RUNNING:  # given up meanwhile
             return {"run": 0}
@@ -104,6 +105,8 @@ def _searched(run: ScheduleRun) -> dict[str, int]:
         held.before, held.after = _figures(proposal.before), _figures(proposal.after)
         held.is_optimal, held.crew_capacity = proposal.is_optimal, problem.capacity
         held.save(update_fields=["state", "progress", "finished_at", "before", "after", "is_optimal", "crew_capacity"])
+        there = set(run.period.works.values_list("pk", flat=True))
+        lines = [line for line in lines if line.work_id in there]
         ScheduleLine.objects.bulk_create(lines)
     return {"run": 1, "moved": len(lines)}
 
@@ -168,7 +171,7 @@ def schedule_lines_decide(*, actor: Actor, run_id: int, accept: bool) -> list[Sc
         run = ScheduleRun.objects.filter(pk=run_id).first()
         if run is None:
             raise NotFound(field="run")
-        _period_held(actor, run.period_id)
+        period_editable(actor, run.period_id)
         waiting = run.lines.filter(decision=ScheduleLine.Decision.OPEN)
         return _decided(actor, list(waiting.select_for_update()), accept=accept)
 
@@ -227,14 +230,5 @@ def _line_held(actor: Actor, line_id: int) -> ScheduleLine:
     found = ScheduleLine.objects.select_related("run").filter(pk=line_id).first()
     if found is None:
         raise NotFound(field="line")
-    _period_held(actor, found.run.period_id)
+    period_editable(actor, found.run.period_id)
     return ScheduleLine.objects.select_for_update(no_key=True).get(pk=line_id)
-
-
-def _period_held(actor: Actor, period_id: int) -> PlanPeriod:
-    """The plan, locked, by somebody who may change it and while it is with the branch."""
-    period = period_locked(period_id)
-    policies.require(actor=actor, action="edit", branch=period.branch)
-    if period.state not in (lifecycle.OPEN, lifecycle.RETURNED):
-        raise NotEditable(field="period")
-    return period

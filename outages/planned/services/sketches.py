@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -14,10 +16,17 @@ from accounts.actor import Actor
 from grid.models import Branch
 from outages.planned.models import PlannedWork, PlanPeriod, WorkSketch
 from outages.planned.services.works import WorkDraft, work_change, work_create
-from standards.errors import DomainError, Forbidden
+from standards.errors import Conflict, DomainError, Forbidden
 
+SENT: Final = "sent"  # what is kept of a form once it has become a work: its fingerprint
 KEPT: Final = timedelta(days=30)
 LONGEST: Final = 100_000  # characters; a form holds far less
+
+
+class AlreadySent(DomainError):
+    code = "already_sent"
+    status = 409
+    message = _("This form was sent already and is %(reference)s now: change that work instead.")
 
 
 def sketch_keep(*, actor: Actor, token: str, about: str, typed: Mapping[str, Sequence[str]]) -> WorkSketch:
@@ -46,12 +55,17 @@ def sketches_forget(*, older_than: timedelta = KEPT) -> int:
 def work_enter(
     *, actor: Actor, token: str, branch: Branch, draft: WorkDraft, period: PlanPeriod | None = None
 ) -> PlannedWork:
-    """Enter the work that somebody has typed. The same form sent twice is one work."""
+    """Enter the work that somebody has typed. The same form sent twice is one work.
+
+    Raises ``AlreadySent`` when something else has been typed into it since: that would be lost.
+    """
     with transaction.atomic():
         sketch = _held(actor, token)
         if sketch.work is None:
-            _sent(sketch, work_create(actor=actor, branch=branch, draft=draft, period=period))
+            _sent(sketch, work_create(actor=actor, branch=branch, draft=draft, period=period), draft)
         assert sketch.work is not None
+        if not _is_what_was_sent(sketch, draft):
+            raise AlreadySent(reference=sketch.work.reference)
         return sketch.work
 
 
@@ -63,8 +77,10 @@ def work_revise(
         sketch = _held(actor, token)
         if sketch.work is None:
             changed = work_change(actor=actor, work_id=work_id, draft=draft, expected_version=expected_version)
-            _sent(sketch, changed)
+            _sent(sketch, changed, draft)
         assert sketch.work is not None
+        if not _is_what_was_sent(sketch, draft):
+            raise Conflict(field="version")
         return sketch.work
 
 
@@ -77,6 +93,16 @@ def _held(actor: Actor, token: str, *, about: str = "") -> WorkSketch:
     return WorkSketch.objects.select_for_update(of=("self",)).select_related("work").get(**asked)
 
 
-def _sent(sketch: WorkSketch, work: PlannedWork) -> None:
-    sketch.work, sketch.typed, sketch.at = work, {}, timezone.now()
+def _sent(sketch: WorkSketch, work: PlannedWork, draft: WorkDraft) -> None:
+    sketch.work, sketch.typed, sketch.at = work, {SENT: [_fingerprint(draft)]}, timezone.now()
     sketch.save(update_fields=["work", "typed", "at"])
+
+
+def _is_what_was_sent(sketch: WorkSketch, draft: WorkDraft) -> bool:
+    return bool(sketch.typed.get(SENT) == [_fingerprint(draft)])
+
+
+def _fingerprint(draft: WorkDraft) -> str:
+    windows = [[moment.astimezone(UTC) for moment in window] for window in draft.windows]
+    said = json.dumps([draft.element_ids, windows, sorted(draft.facts.items())], default=str)
+    return hashlib.sha256(said.encode()).hexdigest()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from grid import topology
-from grid.models import Branch, Customer, GridElement
+from grid.models import Branch, GridElement
 from outages.events import require_transaction
 from outages.extent import BadTime
 from outages.lifecycle import IllegalTransition
@@ -28,9 +28,6 @@ from outages.planned.models import (
     PlannedWork,
     PlanPeriod,
     PlanStep,
-    RiskSheet,
-    WindowState,
-    WorkClass,
     WorkState,
     WorkType,
     WorkWindow,
@@ -163,6 +160,7 @@ def _taken(branch: Branch, works: Sequence[PlannedWork]) -> KeyTaken:
 def work_change(*, actor: Actor, work_id: int, draft: WorkDraft, expected_version: int | None = None) -> PlannedWork:
     """Change a draft or returned work. Raises ``Conflict`` when somebody else changed it meanwhile."""
     with transaction.atomic():
+        plans_locked(Q(works=work_id))
         work = work_locked(work_id)
         policies.require(actor=actor, action="edit", branch=work.branch)
         version_check(work, expected_version)
@@ -228,6 +226,7 @@ def works_windows_set(
 def work_delete(*, actor: Actor, work_id: int, expected_version: int | None = None) -> None:
     """Throw away a draft that nobody has handed in yet."""
     with transaction.atomic():
+        plans_locked(Q(works=work_id))
         work = work_locked(work_id)
         policies.require(actor=actor, action="edit", branch=work.branch)
         version_check(work, expected_version)
@@ -282,7 +281,7 @@ def _period_open_for(period: PlanPeriod | None, branch: Branch) -> PlanPeriod | 
     locked = PlanPeriod.objects.select_for_update(no_key=True).get(pk=period.pk)
     if locked.branch_id != branch.pk:
         raise NotFound(field="period")
-    if locked.state not in (lifecycle.OPEN, lifecycle.RETURNED):
+    if locked.state not in lifecycle.WITH_THE_BRANCH:
         raise NotEditable(field="period")
     return locked
 
@@ -351,61 +350,19 @@ def works_measure(*, work_ids: Collection[int]) -> None:
         db.execute(_TOTALS_SQL, {"ids": ids})
 
 
-# --- answers, risk sheets ----------------------------------------------------------------------------
-
-
-def answer_give(*, actor: Actor, work_id: int, code: str, reason: str) -> CheckAnswer:
-    """Answer a finding: it stays, but no longer stands in the way. Kept with who said it."""
-    words = reason.strip()
-    if not words:
-        raise DomainError(_("An answer needs words."), field="reason")
-    with transaction.atomic():
-        work = work_locked(work_id)
-        policies.require(actor=actor, action="answer", branch=work.branch)
-        if work.state not in lifecycle.UNDECIDED:
-            raise IllegalTransition(action="answer", current=work.state)
-        answer, _created = CheckAnswer.objects.update_or_create(
-            work=work, code=code[:24],
-            defaults={
-                "reason": words[:500], "actor_name": actor.name, "actor_id": actor.user_id, "at": timezone.now(),
-            },
-        )  # fmt: skip
-        steps_append(actor=actor, verb="answer", works=[work], note=words[:500], facts={"code": code[:24]})
-        return answer
-
-
-def risk_sheet_write(
-    *,
-    actor: Actor,
-    work_id: int,
-    customer: Customer,
-    measures: str,
-    agreed_with: str,
-    own_generator: bool = False,
-    agreed_at: datetime | None = None,
-) -> RiskSheet:
-    """Note what an important or life-support customer of this work was told and does meanwhile."""
-    if not measures.strip() or not agreed_with.strip():
-        missing = "agreed_with" if measures.strip() else "measures"
-        raise DomainError(_("Say what is done meanwhile, and with whom it was agreed."), field=missing)
-    with transaction.atomic():
-        work = work_locked(work_id)
-        policies.require(actor=actor, action="answer", branch=work.branch)
-        if not customer.service_points.filter(element__in=work.work_places.values("element")).exists():
-            raise NotFound(field="customer")
-        sheet, _created = RiskSheet.objects.update_or_create(
-            work=work, customer=customer,
-            defaults={
-                "own_generator": own_generator, "measures": measures.strip()[:500],
-                "agreed_with": agreed_with.strip()[:64], "agreed_at": agreed_at or timezone.now(),
-                "actor_name": actor.name,
-            },
-        )  # fmt: skip
-        steps_append(actor=actor, verb="risk_sheet", works=[work], facts={"account": customer.account_number[-4:]})
-        return sheet
-
-
 # --- shared by every step ----------------------------------------------------------------------------
+
+
+def plans_locked(which: Q) -> dict[int, PlanPeriod]:
+    """The plans of some works by ascending key: plans are locked before works, here as at every gate."""
+    ids = PlanPeriod.objects.filter(which).values("pk")
+    plans = PlanPeriod.objects.select_for_update(no_key=True, of=("self",)).select_related("branch")
+    return {plan.pk: plan for plan in plans.filter(pk__in=ids).order_by("pk")}
+
+
+def plans_changed(plans: Collection[int]) -> None:
+    """Whoever decides about a plan as it was before is told."""
+    PlanPeriod.objects.filter(pk__in=list(plans)).update(version=F("version") + 1)
 
 
 def work_locked(work_id: int) -> PlannedWork:
@@ -448,17 +405,3 @@ def steps_append(
     }  # fmt: skip
     rows = [PlanStep(period=period, **row)] if period is not None else []
     PlanStep.objects.bulk_create([*rows, *(PlanStep(work=work, **row) for work in works)], batch_size=BATCH)
-
-
-def late_work_named(work: PlannedWork, *, work_class: str, reason: str) -> None:
-    """Make a work temporary or emergency work because it cannot be announced in the law's time."""
-    work.work_class = work_class
-    work.temporary_reason = reason[:300]
-
-
-__all__ = [
-    "MOST_WINDOWS", "KeyTaken", "NoWindow", "NotEditable", "OutsidePeriod", "WindowState", "WindowsOverlap",
-    "WorkClass", "WorkDraft", "answer_give", "late_work_named", "risk_sheet_write", "steps_append", "version_check",
-    "windows_check", "work_change", "work_create", "work_delete", "work_locked", "works_change", "works_create",
-    "works_locked", "works_measure", "works_windows_set",
-]  # fmt: skip

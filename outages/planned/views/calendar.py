@@ -31,13 +31,13 @@ from grid.models import Branch
 from outages.planned import agenda, calendars, selectors
 from outages.planned.agenda import Day, Entry, Feeder
 from outages.planned.filters import CalendarFilter, ReportedFilter
+from outages.planned.lifecycle import YEARS
 from outages.planned.models import WorkClass, WorkState
 from outages.planned.reports import FIGURES
 
 SHOWN_A_DAY: Final = 4
 ROWS_A_PAGE: Final = 50
 CSV_CHUNK: Final = 500
-_YEARS: Final = range(2000, 2101)
 _PUBLIC_STATES: Final = (
     WorkState.PUBLISHED, WorkState.NOTIFIED, WorkState.IN_PROGRESS, WorkState.PARTIALLY_RESTORED, WorkState.RESTORED,
     WorkState.CLOSED, WorkState.CANCELLED,
@@ -115,15 +115,15 @@ def _month(text: str) -> date:
         first = date.fromisoformat(f"{text}-01")
     except ValueError:
         first = timezone.localdate()
-    return (first if first.year in _YEARS else timezone.localdate()).replace(day=1)
+    return (first if first.year in YEARS else timezone.localdate()).replace(day=1)
 
 
 def _months_around(first: date) -> dict[str, date | None]:
     after = (first + timedelta(days=32)).replace(day=1)
     before = (first - timedelta(days=1)).replace(day=1)
     return {
-        "before": before if before.year in _YEARS else None,
-        "after": after if after.year in _YEARS else None,
+        "before": before if before.year in YEARS else None,
+        "after": after if after.year in YEARS else None,
         "last": after - timedelta(days=1),
     }
 
@@ -134,7 +134,7 @@ def _monday(text: str) -> date:
         found = date.fromisoformat(text)
     except ValueError:
         found = timezone.localdate()
-    if found.year not in _YEARS:
+    if found.year not in YEARS:
         found = timezone.localdate()
     return found - timedelta(days=found.weekday())
 
@@ -337,7 +337,7 @@ def ical(request: HttpRequest) -> HttpResponse:
     if key:
         user, actor, filters = calendars.subscriber_of(key)
         language = user.language or translation.get_language()
-    elif isinstance(request.user, User) or request.user.is_authenticated:
+    elif request.user.is_authenticated:
         actor, filters = _reader(request), {name: request.GET.get(name, "") for name in calendars.FILTERS}
         language = translation.get_language()
     else:

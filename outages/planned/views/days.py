@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,11 +20,10 @@ from accounts.policies import actor_may, require
 from accounts.requests import actor_of
 from outages.planned import agenda, policies
 from outages.planned.forms.plans import WorkDayForm
+from outages.planned.lifecycle import YEARS
 from outages.planned.models import WorkDay
 from outages.planned.services.days import work_day_add, work_day_delete
 from standards.errors import DomainError, Forbidden, NotFound
-
-_YEARS: Final = range(2000, 2101)
 
 
 @require_http_methods(["GET", "POST"])
@@ -65,13 +64,13 @@ def _add(request: HttpRequest, actor: Actor) -> HttpResponse:
 def _show(request: HttpRequest, actor: Actor, form: WorkDayForm | None, *, status: int = 200) -> HttpResponse:
     asked = request.GET.get("year", "")
     year = int(asked) if asked.isascii() and asked.isdigit() and len(asked) == 4 else timezone.localdate().year
-    year = min(max(year, _YEARS[0]), _YEARS[-1])
+    year = min(max(year, YEARS[0]), YEARS[-1])
     found = agenda.days_visible_to(actor, first=date(year, 1, 1), last=date(year, 12, 31))
     context = {
         "year": year,
-        "before": year - 1 if year > _YEARS[0] else None,
-        "after": year + 1 if year < _YEARS[-1] else None,
-        "rows": [(day, agenda.name_of(day), _may_delete(actor, day)) for day in found],
+        "before": year - 1 if year > YEARS[0] else None,
+        "after": year + 1 if year < YEARS[-1] else None,
+        "rows": [(day, day.local_name, _may_delete(actor, day)) for day in found],
         "form": form,
     }
     return render(request, "planned/days.html", context, status=status)

@@ -150,6 +150,7 @@ def _collided(
     ]
     since = fresh.steps.filter(pk__gt=form.cleaned_data["seen"] or 0).order_by("pk")
     typed["version"], typed["seen"] = saved.get("version", ""), saved.get("seen", "")
+    typed["token"] = saved.get("token", "")  # of a form of its own: the old one may have been sent
     return _show(
         request, actor, typed, work=fresh, status=Conflict.status, theirs=theirs,
         since=[(step, dossier.word_of(step.verb)) for step in since], their_windows=list(fresh.windows.all()),

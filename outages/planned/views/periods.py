@@ -26,7 +26,7 @@ from accounts.scope import visible_to
 from grid.models import Branch
 from outages.forms import ActionForm
 from outages.lifecycle import IllegalTransition
-from outages.planned import dossier, lifecycle, policies, selectors, services
+from outages.planned import dossier, lifecycle, policies, revisions, selectors, services
 from outages.planned.dossier import Line
 from outages.planned.filters import PeriodFilter
 from outages.planned.forms.plans import ApproveForm, CapacityForm, PlanOpenForm, ReturnForm
@@ -126,7 +126,6 @@ def _plan(period: PlanPeriod, actor: Actor) -> dict[str, Any]:
     history = dossier.history_of(period)
     lines = dossier.lines_of(period, actor=actor, now=now)
     may = {name: policies.may(actor=actor, action=name, branch=period.branch) for name in ("edit", "answer", "join")}
-    is_editable = dossier.is_editable(period)
     doors = dossier.doors_of(period, actor)
     return {
         "period": period,
@@ -139,10 +138,9 @@ def _plan(period: PlanPeriod, actor: Actor) -> dict[str, Any]:
         "totals": dossier.totals_of(lines),
         "doors": [(name, STEPS[name]) for name in doors.steps],
         "anothers": doors.anothers,
-        "may_edit": may["edit"] and is_editable,
+        "may_edit": may["edit"] and dossier.is_editable(period),
         "may_answer": may["answer"],
         "may_join": may["join"],
-        "may_schedule": may["edit"] and is_editable,
     }
 
 
@@ -224,7 +222,9 @@ def _capacity_form(period: PlanPeriod, _lines: Sequence[Line], data: Any) -> Act
 
 def _capacity(period: PlanPeriod, actor: Actor, form: Any) -> str:
     crews = form.cleaned_data["crew_capacity"]
-    services.period_capacity_set(actor=actor, period_id=period.pk, crews=crews)
+    services.period_capacity_set(
+        actor=actor, period_id=period.pk, crews=crews, expected_version=form.cleaned_data["version"]
+    )
     return ngettext("The plan counts with %(n)d crew a day.", "The plan counts with %(n)d crews a day.", crews) % {
         "n": crews
     }
@@ -276,15 +276,13 @@ def plan_step(request: HttpRequest, pk: int, step: str) -> HttpResponse:
         return _show(request, actor, period, step, lines, form, status=422)
     try:
         done = kind.run(period, actor, form)
-    except Conflict:
+    except (Conflict, IllegalTransition):
         return _collided(request, actor, period, step, form)
     except ChecksOpen as refusal:
         by_reference = {line.work.reference: line for line in lines}
         stopped = [(by_reference.get(one.reference), one) for one in refusal.stopped]
         return _show(request, actor, period, step, lines, form, status=refusal.status, stopped=stopped)
     except DomainError as refusal:
-        if isinstance(refusal, IllegalTransition):
-            return _collided(request, actor, period, step, form)
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         status = refusal.status if refusal.status in (409, 422) else 422
         return _show(request, actor, period, step, lines, form, status=status)
@@ -310,7 +308,6 @@ def _show(
     **more: Any,
 ) -> HttpResponse:
     kind = STEPS[name]
-    concerns = dossier.concerns_of(lines)
     context = {
         "period": period,
         "look": _look(period),
@@ -319,9 +316,9 @@ def _show(
         "form": form,
         "lines": lines,
         "totals": dossier.totals_of(lines),
-        "concerns": concerns,
+        "concerns": dossier.concerns_of(lines),
         "timeliness": dossier.timeliness_of(period, now=timezone.now()),
-        "changes": dossier.changes_since_last(period) if name in ("endorse", "approve") else None,
+        "changes": revisions.changes_since_last(period) if name in ("endorse", "approve") else None,
         "announcement": dossier.announcement_of(lines, now=timezone.now()) if name == "publish" else None,
         "unfinished": [line for line in lines if line.counts and line.work.state != WorkState.CLOSED],
         "since": [],

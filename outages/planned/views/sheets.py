@@ -143,15 +143,24 @@ def row(request: HttpRequest, pk: int, number: int) -> HttpResponse:
 def replace(request: HttpRequest, pk: int) -> HttpResponse:
     """The suggestion is taken in one row, or in every row that needs it."""
     actor, _found = _own(request, pk)
-    number = request.POST.get("number", "")
+    number = _row_number(request.POST.get("number", ""))
     count = sheets.rows_replace(
         actor=actor, sheet_id=pk, field=request.POST.get("field", ""), old=request.POST.get("old", ""),
-        new=request.POST.get("new", ""), number=int(number) if number.isdecimal() else None,
+        new=request.POST.get("new", ""), number=number,
     )  # fmt: skip
-    if not number:
+    if number is None:
         words = ngettext("%(n)d row is corrected.", "%(n)d rows are corrected.", count)
         messages.success(request, words % {"n": count})
-    return _after(request, actor, pk, number=int(number) if number.isdecimal() else 0)
+    return _after(request, actor, pk, number=number or 0)
+
+
+def _row_number(text: str) -> int | None:
+    """Nothing said is every row; what is no number is no row."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise NotFound(field="row")
+    return int(text)
 
 
 def _after(request: HttpRequest, actor: Actor, pk: int, *, number: int) -> HttpResponse:

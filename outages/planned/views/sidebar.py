@@ -63,6 +63,8 @@ def _address(reference: str) -> str:
 
 @dataclass(frozen=True)
 class FindingGroup:
+    """The findings from which the same follows."""
+
     weight: Weight
     title: str | Promise
     shape: str
@@ -107,6 +109,7 @@ class Lead:
 
 
 def lead_of(branch: Branch, windows: Sequence[tuple[datetime, datetime]], *, told_at: datetime) -> Lead | None:
+    """How early customers would hear of the first window; nothing while there is none."""
     if not windows:
         return None
     starts_at = min(starts for starts, _ends in windows)
@@ -116,6 +119,8 @@ def lead_of(branch: Branch, windows: Sequence[tuple[datetime, datetime]], *, tol
 
 @dataclass(frozen=True)
 class Sidebar:
+    """The panel beside the form of a work."""
+
     branch: Branch | None
     impact: DraftImpact | None
     important: tuple[tuple[str, str], ...]  # masked name, kind of importance

@@ -52,14 +52,17 @@ class Table:
 
 
 def named(text: Any, href: str = "") -> Cell:
+    """The cell that says what its row is about."""
     return Cell(str(text), str(text), href)
 
 
 def counted(number: int, href: str = "") -> Cell:
+    """A number; it leads to what was counted where that is something."""
     return Cell(number, grouped(number), href if number else "")
 
 
 def rated(rate: Rate, href: str = "") -> Cell:
+    """A share in per cent; empty where there is nothing to share."""
     value = "" if rate.share is None else round(rate.share * 100, 1)
     return Cell(value, percent(rate.share), href if rate.part else "")
 
@@ -95,6 +98,8 @@ def windows_url(
 
 @dataclass(frozen=True)
 class Tile:
+    """One figure of the report in large, with what it means."""
+
     label: str | Promise
     value: str
     parts: str  # 8 of 10
@@ -236,6 +241,7 @@ def _figures(
 
 
 def execution_table(report: Report) -> Table:
+    """What went as announced, branch by branch."""
     return Table(
         "execution",
         _("Execution rate by branch"),
@@ -252,6 +258,7 @@ def _execution(report: Report, name: Cell, figures: Figures, branch: Branch | No
 
 
 def punctuality_table(report: Report) -> Table:
+    """What began and ended on time, branch by branch."""
     return Table(
         "punctuality",
         _("On-time start and end by branch"),
@@ -275,6 +282,7 @@ def _punctuality(report: Report, name: Cell, figures: Figures, branch: Branch | 
 
 
 def hours_table(report: Report) -> Table:
+    """Customer-hours announced beside those that were, week by week."""
     return Table(
         "hours",
         _("Customer-hours by week"),
@@ -298,6 +306,7 @@ def _hours(report: Report, monday: date | None, figures: Figures) -> tuple[Cell,
 
 
 def reasons_table(report: Report) -> Table:
+    """Why windows did not go as announced, the most frequent reason first."""
     missed = report.total.count["missed"]
     return Table(
         "reasons",

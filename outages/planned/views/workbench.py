@@ -104,6 +104,8 @@ class Better:
 
 @dataclass(frozen=True)
 class Cell:
+    """One field of a row as it can be typed over."""
+
     field: str
     label: str
     text: str
@@ -126,6 +128,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
+    """One row of the file as the page shows it."""
+
     record: SheetRow
     cells: tuple[Cell, ...]
     problems: tuple[Problem, ...]  # of the row as a whole

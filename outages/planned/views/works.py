@@ -25,9 +25,9 @@ from grid.models import Customer
 from outages import places
 from outages.forms import now_to_the_minute
 from outages.places import RestorationStep, masked
-from outages.planned import checks, dossier, lifecycle, policies, selectors, services
+from outages.planned import checks, dossier, kinds, lifecycle, policies, selectors, services
 from outages.planned.agenda import look_of
-from outages.planned.findings import Finding, Subject
+from outages.planned.findings import Finding
 from outages.planned.forms.steps import AnswerForm, CancelWorkForm, GateForm, ReturnForm, RiskSheetForm
 from outages.planned.models import CheckAnswer, NoticeStage, PlannedWork, RiskSheet, WorkState, WorkWindow
 from outages.planned.services import ChecksOpen
@@ -53,10 +53,11 @@ def work(request: HttpRequest, reference: str) -> HttpResponse:
 
 @dataclass(frozen=True)
 class WindowLine:
-    """One window: as planned, and as it went."""
+    """One window: as planned, as it went, and what can be done with it next."""
 
     window: WorkWindow
     steps_back: Sequence[RestorationStep]
+    actions: Sequence[str]
 
 
 def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
@@ -72,10 +73,10 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
         "work": work,
         "period": work.period,
         "look": look_of(work.state),
-        "lines": [WindowLine(window, back.get(window.outage_id or 0, ())) for window in windows],
+        "lines": [_line(window, back.get(window.outage_id or 0, ()), actor) for window in windows],
         "elements": list(work.elements.all()),
         "groups": groups_of(findings),
-        "lead": _lead(work, subject) if is_undecided else None,
+        "lead": lead_of(work.branch, subject.windows, told_at=timezone.now()) if is_undecided else None,
         "is_undecided": is_undecided,
         "answers": [] if is_undecided else _answers(work),
         "may_answer": is_undecided and policies.may(actor=actor, action="answer", branch=work.branch),
@@ -92,13 +93,14 @@ def _context(work: PlannedWork, actor: Actor) -> dict[str, Any]:
     }
 
 
+def _line(window: WorkWindow, steps_back: Sequence[RestorationStep], actor: Actor) -> WindowLine:
+    outage = window.outage
+    return WindowLine(window, steps_back, kinds.window_actions(outage, window, actor) if outage is not None else ())
+
+
 def _answers(work: PlannedWork) -> list[tuple[CheckAnswer, str]]:
     """What was answered, and to what."""
     return [(given, dossier.check_name(given.code)) for given in work.answers.order_by("pk")]
-
-
-def _lead(work: PlannedWork, subject: Subject) -> Any:
-    return lead_of(work.branch, subject.windows, told_at=timezone.now())
 
 
 def _stages(work: PlannedWork) -> list[str | Promise]:

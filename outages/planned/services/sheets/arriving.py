@@ -70,11 +70,12 @@ def sheet_upload(
                 actor_id=actor.user_id,
                 actor_name=actor.name,
             )
+            # before the commit: whoever finds the row, a second click's task too, finds the file
+            path = path_of(sheet)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
     except IntegrityError:  # the other click was faster
         return PlanSheet.objects.get(branch=branch, token=token)
-    path = path_of(sheet)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
     return sheet
 
 

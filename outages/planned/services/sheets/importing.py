@@ -7,16 +7,17 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
-from outages.planned import policies
+from outages.planned import lifecycle, policies
 from outages.planned.intake import files
 from outages.planned.intake.drafts import Tell, Work
-from outages.planned.models import PlannedWork, PlanSheet, SheetRow, SheetState, WorkState
+from outages.planned.models import PlanSheet, SheetRow, SheetState, WorkState
+from outages.planned.services.gates import works_save
 from outages.planned.services.sheets.kept import (
-    BATCH,
     LOCK,
     RUNNING,
     alone,
@@ -30,7 +31,15 @@ from outages.planned.services.sheets.kept import (
     rows_rewritten,
     setting_of,
 )
-from outages.planned.services.works import WorkDraft, steps_append, works_change, works_create, works_locked
+from outages.planned.services.works import (
+    NotEditable,
+    WorkDraft,
+    plans_locked,
+    steps_append,
+    works_change,
+    works_create,
+    works_locked,
+)
 from standards.errors import DomainError
 
 
@@ -83,6 +92,7 @@ def _import(sheet: PlanSheet, tell: Tell) -> dict[str, int]:
     try:
         with transaction.atomic():
             tell(40, "writing")
+            _plans_held(sheet, good)
             written = _works_written(actor, sheet, good)
             removed = _removed(actor, sheet) if sheet.is_removing else 0
     except DomainError as refused:
@@ -105,6 +115,13 @@ def _rows_imported(works: Mapping[int, int]) -> None:
                FROM unnest(%s::bigint[], %s::bigint[]) AS v(id, work) WHERE r.id = v.id""",
             [list(works), list(works.values())],
         )
+
+
+def _plans_held(sheet: PlanSheet, works: Sequence[Work]) -> None:
+    """Nobody hands the plan in while rows go into it. Raises ``NotEditable`` when somebody has."""
+    plans = plans_locked(Q(pk=sheet.period_id) | Q(works__in=[work.existing.pk for work in works if work.existing]))
+    if sheet.period_id is not None and plans[sheet.period_id].state not in lifecycle.WITH_THE_BRANCH:
+        raise NotEditable(field="period")
 
 
 def _works_written(actor: Actor, sheet: PlanSheet, works: Sequence[Work]) -> dict[int, int]:
@@ -140,13 +157,12 @@ def _removed(actor: Actor, sheet: PlanSheet) -> int:
     if not ids:
         return 0
     policies.require(actor=actor, action="edit", branch=sheet.branch)
-    works = works_locked(ids)
+    works = [work for work in works_locked(ids) if work.state == WorkState.DRAFT]  # outside a plan alone is handed in
     for work in works:
         work.state, work.state_reason = WorkState.CANCELLED, str(_("no longer in the branch's sheet"))
-        work.version += 1
-    PlannedWork.objects.bulk_update(works, ["state", "state_reason", "version"], batch_size=BATCH)
+    works_save(works, "state_reason")
     steps_append(actor=actor, verb="cancel", works=works, note=f"sheet {sheet.pk}")
-    gone.update(is_imported=True)
+    sheet.rows.filter(change=SheetRow.Change.REMOVED, work__in=works).update(is_imported=True)
     return len(works)
 
 

@@ -40,7 +40,7 @@ def period_check(period: PlanPeriod, branch: Branch) -> None:
     period = PlanPeriod.objects.get(pk=period.pk)  # as it is now, not as somebody saw it
     if period.branch_id != branch.pk:
         raise NotFound(field="plan")
-    if period.state not in (lifecycle.OPEN, lifecycle.RETURNED):
+    if period.state not in lifecycle.WITH_THE_BRANCH:
         raise SheetNotWaiting(_("This plan has been handed in: take it back before you import into it."), field="plan")
 
 
@@ -55,6 +55,7 @@ def table_of(sheet: PlanSheet) -> Table:
 
 
 def setting_of(sheet: PlanSheet) -> Setting:
+    """What the rows of this file are read by."""
     return Setting(
         branch=sheet.branch,
         period=sheet.period,
@@ -106,6 +107,10 @@ def alone(sheet_id: int, states: Collection[str], work: Callable[[PlanSheet, Tel
 
 
 def ended(sheet: PlanSheet, state: str) -> dict[str, int]:
+    """Write down how a long step ended; a file that was thrown away meanwhile stays away."""
+    now = PlanSheet.objects.select_for_update(no_key=True).filter(pk=sheet.pk).values_list("state", flat=True).get()
+    if now == SheetState.DISCARDED:
+        return {"run": 0}
     sheet.state, sheet.progress, sheet.stage = state, 100, ""
     if state == SheetState.IMPORTED:
         sheet.finished_at = timezone.now()
@@ -120,13 +125,14 @@ def ended(sheet: PlanSheet, state: str) -> dict[str, int]:
 
 
 def failed(sheet: PlanSheet, code: str, params: Mapping[str, object]) -> dict[str, int]:
+    """Nothing can be done with this file; ``code`` says why."""
     sheet.error = {"code": code, "params": dict(params)}
     sheet.finished_at = timezone.now()
-    ended(sheet, SheetState.FAILED)
-    return {"run": 1, "failed": 1}
+    return {**ended(sheet, SheetState.FAILED), "failed": 1}
 
 
 def error_of(refused: DomainError) -> dict[str, Any]:
+    """A refusal for whoever opens the page of the file, in every language."""
     return {"code": refused.code, "words": in_every_language(lambda: refused)}
 
 
@@ -140,6 +146,7 @@ def rows_asked(records: Mapping[int, SheetRow], setting: Setting, *, is_final: b
 
 
 def row_kept(record: SheetRow, row: Row) -> SheetRow:
+    """What checking a row has found, on its record; nothing is saved here."""
     record.values = row.values()
     record.problems = [problem.as_dict() for problem in row.problems]
     record.key = row.key[:64]
@@ -162,6 +169,7 @@ _REWRITTEN: Final = ("id", "edits", "values", "problems", "key", "change", "is_w
 
 
 def rows_rewritten(records: Sequence[SheetRow]) -> None:
+    """Save rows that were checked again."""
     with connection.cursor() as db:
         for first in range(0, len(records), BATCH):
             rows = [{name: getattr(one, name) for name in _REWRITTEN} for one in records[first : first + BATCH]]
@@ -169,6 +177,7 @@ def rows_rewritten(records: Sequence[SheetRow]) -> None:
 
 
 def counted(sheet: PlanSheet) -> None:
+    """Count the file's rows anew and keep the figures."""
     sheet.counts = counts_of(sheet)
     sheet.save(update_fields=["counts"])
 
