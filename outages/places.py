@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db import connection
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.actor import Actor
@@ -18,6 +19,7 @@ from accounts.scope import visible_to
 from grid.models import ElementKind, GridElement, GridRevision, Importance, ServicePoint
 from outages.models import Interruption, Outage
 from outages.selectors import outage_places
+from standards.errors import NotFound
 
 MAX_LINES: Final = 20_000  # of the map; beyond this the feeders alone are drawn
 
@@ -235,14 +237,23 @@ def tree_choices(outage: Outage) -> list[tuple[str, str]]:
     return choices
 
 
-def customer_points(outage: Outage, *, text: str) -> list[ServicePoint]:
-    """The service point of this outage that a person names by code, meter or account (exactly)."""
+def customer_points(outage: Outage, *, text: str) -> list[int]:
+    """The service points off in this outage that a person names by code, meter or account (exactly); none for nothing.
+
+    Raises ``NotFound`` on the field ``customer``.
+    """
+    name = text.strip()
+    if not name:
+        return []
     off = outage.interruptions.filter(actual__isnull=False, actual__endswith__isnull=True)
-    named = Q(code=text) | Q(meter_number=text) | Q(customer__account_number=text)
+    named = Q(code=name) | Q(meter_number=name) | Q(customer__account_number=name)
     inside = Q(element__in=off.filter(element__isnull=False).values("element")) | Q(
         pk__in=off.filter(service_point__isnull=False).values("service_point")
     )
-    return list(ServicePoint.objects.filter(named & inside).order_by("code")[:20])
+    found = list(ServicePoint.objects.filter(named & inside).order_by("code").values_list("pk", flat=True)[:20])
+    if not found:
+        raise NotFound(_("No customer of this outage who is off has that number."), field="customer")
+    return found
 
 
 # --- who depends on supply ----------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def all_about(*works: PlannedWork) -> dict[str, Any]:
         "places": list(WorkPlace.objects.filter(work__in=ids).order_by("pk").values()),
         "answers": list(CheckAnswer.objects.filter(work__in=ids).order_by("pk").values()),
         "claims": list(
-            WindowClaim.objects.order_by("window", "element").values("window", "element", "during", "is_live", "reason")
+            WindowClaim.objects.order_by("window", "element").values("window", "element", "during", "reason")
         ),
     }
 

@@ -132,12 +132,7 @@ def _restore_part_form(outage: Outage, _actor: Actor, data: Any) -> ActionForm:
 
 def _restore_part(outage: Outage, actor: Actor, form: Any) -> str:
     facts = form.cleaned_data
-    points: list[int] = []
-    if facts["customer"]:
-        found = places.customer_points(outage, text=facts["customer"].strip())
-        if not found:
-            raise NotFound(_("No customer of this outage who is off has that number."), field="customer")
-        points = [point.pk for point in found]
+    points = places.customer_points(outage, text=facts["customer"])
     after = services.fault_restore_part(
         outage_id=outage.pk, actor=actor, at=facts["at"], element_ids=[int(pk) for pk in facts["elements"]],
         service_point_ids=points, expected_version=facts["version"], note=facts["note"],

@@ -432,7 +432,6 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('during', django.contrib.postgres.fields.ranges.DateTimeRangeField()),
-                ('is_live', models.BooleanField(default=True)),
                 ('reason', models.CharField(blank=True, max_length=500)),
                 ('element', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='grid.gridelement')),
                 ('window', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='claims', to='planned.workwindow')),
@@ -647,7 +646,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='windowclaim',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('is_live', True), ('reason', '')), expressions=[('element', '='), ('during', '&&')], name='claim_no_overlap'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(condition=models.Q(('reason', '')), expressions=[('element', '='), ('during', '&&')], name='claim_no_overlap'),
         ),
         migrations.CreateModel(
             name='WorkSketch',

@@ -263,7 +263,7 @@ class WorkWindow(models.Model):
 
 
 class WindowClaim(models.Model):
-    """A window's claim on a piece of the network: two live claims on one piece never overlap unless answered for.
+    """A window's claim on a piece of the network: two claims on one piece never overlap unless answered for.
 
     The last word about double planning, whatever races the checks lost. ``reason`` lifts a claim out of the rule.
     """
@@ -271,7 +271,6 @@ class WindowClaim(models.Model):
     window = models.ForeignKey(WorkWindow, models.CASCADE, related_name="claims")
     element = models.ForeignKey(GridElement, models.CASCADE, related_name="+")
     during = DateTimeRangeField()
-    is_live = models.BooleanField(default=True)
     reason = models.CharField(max_length=500, blank=True)
 
     branch_lookup = "window__work__branch"
@@ -283,7 +282,7 @@ class WindowClaim(models.Model):
             ExclusionConstraint(
                 name="claim_no_overlap",
                 expressions=[("element", RangeOperators.EQUAL), ("during", RangeOperators.OVERLAPS)],
-                condition=Q(is_live=True, reason=""),
+                condition=Q(reason=""),
             ),
         ]
 

@@ -222,8 +222,8 @@ def gate_pass(works: Sequence[PlannedWork], *, at: datetime) -> None:
 # --- claims -------------------------------------------------------------------------------------------
 
 _CLAIMS_SQL = """
-INSERT INTO planned_windowclaim (window_id, element_id, during, is_live, reason)
-SELECT ww.id, pe.gridelement_id, tstzrange(ww.starts_at, ww.ends_at), true, coalesce(a.reason, '')
+INSERT INTO planned_windowclaim (window_id, element_id, during, reason)
+SELECT ww.id, pe.gridelement_id, tstzrange(ww.starts_at, ww.ends_at), coalesce(a.reason, '')
 FROM planned_workwindow ww
 JOIN planned_plannedwork_elements pe ON pe.plannedwork_id = ww.work_id
 LEFT JOIN planned_checkanswer a ON a.work_id = ww.work_id AND a.code = 'overlap'
@@ -234,7 +234,7 @@ _CLASH_SQL = """
 SELECT e.code, o.reference
 FROM planned_workwindow mine
 JOIN planned_plannedwork_elements pe ON pe.plannedwork_id = mine.work_id
-JOIN planned_windowclaim c ON c.element_id = pe.gridelement_id AND c.is_live AND c.reason = ''
+JOIN planned_windowclaim c ON c.element_id = pe.gridelement_id AND c.reason = ''
      AND c.during && tstzrange(mine.starts_at, mine.ends_at) AND c.window_id <> mine.id
 JOIN planned_workwindow theirs ON theirs.id = c.window_id
 JOIN planned_plannedwork o ON o.id = theirs.work_id

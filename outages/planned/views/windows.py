@@ -95,12 +95,7 @@ def _restore_part_form(window: WorkWindow, data: Any) -> ActionForm:
 
 
 def _restore_part(window: WorkWindow, actor: Actor, facts: dict[str, Any]) -> str:
-    points: list[int] = []
-    if facts["customer"]:
-        found = places.customer_points(_outage(window), text=facts["customer"].strip())
-        if not found:
-            raise NotFound(_("No customer of this outage who is off has that number."), field="customer")
-        points = [point.pk for point in found]
+    points = places.customer_points(_outage(window), text=facts["customer"])
     outage = services.window_restore_part(
         window_id=window.pk, actor=actor, at=facts["at"], element_ids=[int(pk) for pk in facts["elements"]],
         service_point_ids=points, expected_version=facts["version"], note=facts["note"],
