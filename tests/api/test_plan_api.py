@@ -321,6 +321,7 @@ def setting(**facts: Any) -> Callable[[dict[str, Any]], None]:
         (setting(elements=["T99"]), 422, "unknown_code", "elements"),
         (setting(elements=["T21"]), 422, "unknown_code", "elements"),
         (setting(transfer_tie="T99"), 422, "unknown_code", "transfer_tie"),
+        (setting(transfer_tie="T11"), 422, "no_tie", "transfer_tie"),
         (setting(branch="0102"), 422, "unknown_code", "branch"),
         (setting(period=10**12), 404, "not_found", "period"),
         (setting(period="x"), 400, "invalid", "period"),

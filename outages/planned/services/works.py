@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from grid import topology
-from grid.models import Branch, GridElement
+from grid.models import Branch, GridElement, GridTie
 from outages.events import require_transaction
 from outages.extent import BadTime
 from outages.lifecycle import IllegalTransition
@@ -68,6 +68,11 @@ class NotEditable(DomainError):
     message = _("This plan is with somebody else now: take it back before you change it.")
 
 
+class NoTie(DomainError):
+    code = "no_tie"
+    message = _("That piece of the network is no tie: it cannot take over supply.")
+
+
 class KeyTaken(DomainError):
     code = "key_taken"
     status = 409
@@ -106,6 +111,7 @@ def works_create(
         period = _period_open_for(period, branch)
         policies.require(actor=actor, action="edit", branch=branch)
         elements_check(branch=branch, element_ids={pk for draft in drafts for pk in draft.element_ids})
+        ties_check(drafts)
         for draft in drafts:
             windows_check(draft.windows, period=period, branch=branch)
         references = references_take(prefix=PREFIX, branch=branch, count=len(drafts))
@@ -180,6 +186,7 @@ def works_change(*, actor: Actor, changes: Sequence[tuple[PlannedWork, WorkDraft
         named[work.branch].update(draft.element_ids)
     for branch, element_ids in named.items():
         elements_check(branch=branch, element_ids=element_ids)
+    ties_check([draft for _work, draft in changes])
     for period, branch in {work.period_id: (work.period, work.branch) for work, _draft in changes}.values():
         _period_open_for(period, branch)
     for work, draft in changes:
@@ -263,6 +270,15 @@ def windows_check(windows: Sequence[Window], *, period: PlanPeriod | None, branc
             day = starts_at.astimezone(zone).date()
             if not period.starts_on <= day <= period.ends_on:
                 raise OutsidePeriod(field="windows", day=day, first=period.starts_on, last=period.ends_on)
+
+
+def ties_check(drafts: Sequence[WorkDraft]) -> None:
+    """What is to take over supply is an end of a tie. Raises ``NoTie``."""
+    named = {draft.facts.get("transfer_tie_id") for draft in drafts} - {None}
+    if named:
+        ties = GridTie.objects.filter(Q(a__in=named) | Q(b__in=named)).values_list("a", "b")
+        if not named <= {end for tie in ties for end in tie}:
+            raise NoTie(field="transfer_tie")
 
 
 def elements_check(*, branch: Branch, element_ids: Collection[int]) -> None:
