@@ -237,7 +237,8 @@ class OperatingState:
 
     def takeovers(self, element_ids: Iterable[int]) -> list[Takeover]:
         """For every open element between a dead piece and a live part: what closing it would bring back."""
-        pieces = self._pieces(element_ids)
+        opened = np.fromiter(element_ids, dtype=np.int64)
+        pieces = self._pieces(opened)
         if not pieces:
             return []
         network = self.network
@@ -246,7 +247,8 @@ class OperatingState:
         tie = np.concatenate((network.a[open_a], network.b[open_b]))
         neighbour = np.concatenate((network.b[open_a], network.a[open_b]))
         near = self.pos[neighbour]
-        keep = near >= 0  # a neighbour that had supply before
+        # a neighbour that had supply before; what is to be opened stays open
+        keep = (near >= 0) & ~np.isin(network.ids[tie], opened)
         tie, near = tie[keep], near[keep]
         piece = pieces.piece_at(near)
         is_dead = piece >= 0

@@ -301,7 +301,8 @@ def _plan_one() -> bool:
                 if any(_answers(db, question, facts) for question in _waits_for(notice)):
                     continue
                 db.execute(plan, facts)
-                if db.rowcount == 0:
+                # nothing to add is nobody to tell, unless another planner has just cut this very notice
+                if db.rowcount == 0 and not notice.chunks.exists():
                     notice.planned_count = 0
                     notice.save(update_fields=["planned_count"])
             return True
