@@ -22,7 +22,7 @@ from outages.models import Interruption, Outage, OutageEvent
 from outages.services import NothingOff, outage_note, outage_reopen, outage_void
 from standards.errors import Conflict, DomainError
 from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
@@ -45,11 +45,6 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(acts)) as pool:
         return list(pool.map(run, acts))
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
 
 
 @pytest.fixture

@@ -8,24 +8,13 @@ from accounts.actor import Actor
 from outages.planned.models import PlannedWork, WorkWindow
 from outages.planned.services import WorkRequest, works_create_batch
 from tests.concurrency.test_outage_writers import together
-from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.world import draft
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
 SENDERS = 8
 WORKS = 20
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
 
 
 def test_a_batch_sent_by_eight_at_once_is_entered_once(city: SmallCity, pia: Actor) -> None:

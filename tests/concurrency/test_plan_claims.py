@@ -15,27 +15,12 @@ from outages.planned import services
 from outages.planned.models import PlannedWork, WindowClaim, WorkWindow
 from tests.concurrency.test_outage_writers import refusals, together
 from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.world import ahead, answered, published_alone, work_in
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
 PLANNERS = 20
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
-
-
-@pytest.fixture
-def lena(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("branch_lead", city.east, username="lena"))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from outages.planned.services.periods import period_locked
 from outages.planned.services.works import works_locked
 from standards.errors import Conflict
 from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.books import HEADINGS, book, good, imported, uploaded
 from tests.planned.world import answered, draft, plan_of, window, work_in
 
@@ -31,16 +31,6 @@ pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 @pytest.fixture(autouse=True)
 def _own_media(settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
 
 
 @pytest.fixture

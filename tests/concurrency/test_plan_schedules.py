@@ -8,23 +8,12 @@ from accounts.actor import Actor
 from outages.planned.models import PlannedWork, PlanPeriod, ScheduleRun
 from outages.planned.services import schedules
 from tests.concurrency.test_outage_writers import together
-from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.world import plan_of, window, work_in
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
 WORKERS = 4
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from accounts.actor import Actor
 from outages.planned.models import PlannedWork, PlanSheet
 from outages.planned.services import sheets
 from tests.concurrency.test_outage_writers import together
-from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.books import HEADINGS, book, good, uploaded
 from tests.planned.world import plan_of
 
@@ -27,16 +26,6 @@ WORKERS = 4
 @pytest.fixture(autouse=True)
 def _own_media(settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
 
 
 @pytest.fixture

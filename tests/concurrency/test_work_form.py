@@ -11,24 +11,13 @@ from outages.planned import services
 from outages.planned.models import PlannedWork, PlanStep, WorkSketch
 from standards.errors import Conflict
 from tests.concurrency.test_outage_writers import together
-from tests.factories import accounts
-from tests.factories.grid import SmallCity, small_city
+from tests.factories.grid import SmallCity
 from tests.planned.world import draft, work_in
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.django_db(transaction=True)]
 
 CLICKS = 6
 LATE: dict[str, Any] = {"work_class": "temporary", "temporary_reason": "缺陷"}
-
-
-@pytest.fixture
-def city() -> SmallCity:
-    return small_city()
-
-
-@pytest.fixture
-def pia(city: SmallCity) -> Actor:
-    return accounts.actor_of(accounts.user_with("planner", city.east, username="pia"))
 
 
 def test_one_form_sent_together_is_one_work(city: SmallCity, pia: Actor) -> None:

@@ -74,7 +74,7 @@ class _Reader:
         self.end(name.rpartition(":")[2])
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        raise NotImplementedError
+        """What a reader looks at; one that looks at nothing only finds out whether this is XML."""
 
     def end(self, name: str) -> None:
         """Most readers need no ends."""

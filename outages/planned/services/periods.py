@@ -75,14 +75,15 @@ def _capacity(branch: Branch) -> int:
 def periods_open_ahead(*, actor: Actor) -> int:
     """See that every branch that owns a part of the network has next month's and the next two weeks' plans."""
     opened = 0
+    ahead = PlanPeriod.objects.filter(starts_on__gt=timezone.now().date() - timedelta(days=1))
+    there = set(ahead.values_list("branch", "kind", "starts_on"))
     for branch in Branch.objects.filter(elements__isnull=False, children__isnull=True).distinct():
         today = timezone.now().astimezone(ZoneInfo(branch.time_zone)).date()
         next_month = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
         wanted = [(PeriodKind.MONTH, next_month)]
-        wanted += [(PeriodKind.WEEK, today + timedelta(weeks=ahead)) for ahead in (1, 2)]
-        there = set(PlanPeriod.objects.filter(branch=branch, starts_on__gt=today).values_list("kind", "starts_on"))
+        wanted += [(PeriodKind.WEEK, today + timedelta(weeks=weeks)) for weeks in (1, 2)]
         for kind, day in wanted:
-            if (kind.value, period_bounds(kind, day)[0]) not in there:
+            if (branch.pk, kind.value, period_bounds(kind, day)[0]) not in there:
                 period_open(actor=actor, branch=branch, kind=kind, day=day)
                 opened += 1
     return opened
