@@ -24,12 +24,16 @@ and templates to show the button. A capability that is not in ``CAPABILITIES`` i
 ``customer.read_masked`` customers with name, phone and address masked; search in the console
 ``customer.read_call``   the caller's own record in clear during the call
 ``customer.reveal``      reveal a phone or an address, with a reason, audited
-``arrears.read``         arrears (agents: after the identity check)
+``arrears.read``         arrears: accounts, bills, payments, notices
+``arrears.read_call``    the caller's own arrears, once their identity is checked
 ``arrears.write``        arrears from the billing system
 ``payment.write``        payments from the billing system
 ``cutoff.read``          cut-off orders
 ``cutoff.propose``       propose and command cut-offs
+``cutoff.draft``         hand in proposals for cut-offs that a person submits (machines)
 ``cutoff.approve``       approve cut-offs (never one's own)
+``protection.set``       bar a customer's cut-off: medical need, dispute, promise to pay, supply to be kept
+``protection.release``   end such a bar early (never one's own)
 ``grid.read``            the network: elements, branches, transfer options
 ``grid.import``          import the network or customers
 ``rules.read``           the rule packs in force
@@ -76,11 +80,15 @@ CAPABILITIES: Final[frozenset[str]] = frozenset(
         "customer.read_call",
         "customer.reveal",
         "arrears.read",
+        "arrears.read_call",
         "arrears.write",
         "payment.write",
         "cutoff.read",
         "cutoff.propose",
+        "cutoff.draft",
         "cutoff.approve",
+        "protection.set",
+        "protection.release",
         "grid.read",
         "grid.import",
         "rules.read",
@@ -110,8 +118,8 @@ ROLE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
         "customer.read_masked",
         "customer.read_call",
         "customer.reveal",
-        "arrears.read",
-        "cutoff.read",
+        "arrears.read_call",
+        "protection.set",
         "delivery.read",
     },
     "dispatcher": _READ
@@ -126,6 +134,7 @@ ROLE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
         "delivery.read",
         "customer.read_masked",
         "customer.reveal",
+        "protection.set",
     },
     "planner": _READ
     | {"outage.note", "plan.submit", "notice.draft", "notice.pause", "delivery.read", "customer.read_masked"},
@@ -143,6 +152,7 @@ ROLE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
         "arrears.read",
         "cutoff.read",
         "cutoff.approve",
+        "protection.release",
     },
     "billing_clerk": _READ
     | {
@@ -154,6 +164,7 @@ ROLE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
         "arrears.read",
         "cutoff.read",
         "cutoff.propose",
+        "protection.set",
     },
     "auditor": _READ
     | {"delivery.read", "customer.read_masked", "arrears.read", "cutoff.read", "audit.read", "users.read"},
@@ -181,6 +192,8 @@ SCOPE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
     "arrears:write": frozenset({"arrears.write"}),
     "payment:write": frozenset({"payment.write"}),
     "cutoff:read": frozenset({"cutoff.read"}),
+    "cutoff:draft": frozenset({"cutoff.read", "cutoff.draft"}),
+    "protection:write": frozenset({"protection.set"}),
     "import:stage": frozenset({"grid.import"}),
     "ivr:use": frozenset({"ivr.use", "supply.read", "report.create"}),
     "cti:use": frozenset({"cti.use"}),

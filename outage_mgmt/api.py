@@ -10,4 +10,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("outages.faults.api.urls")),
     path("", include("outages.planned.api.urls")),
     path("", include("notifications.api.urls")),
+    path("", include("billing_cutoffs.api.urls")),
 ]

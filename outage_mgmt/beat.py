@@ -51,6 +51,11 @@ TURNS: dict[str, Turn] = {
         crontab(hour="0", minute="25"),
         "Every night, open the coming plans of the branches and close those that are over.",
     ),
+    "cutoff-records": Turn(
+        "billing_cutoffs.tasks.records_follow",
+        60.0,
+        "Every minute, bring the record after cut-off orders that ended many at a time.",
+    ),
     "open-days": Turn(
         "notifications.tasks.open_days", crontab(minute="17"), "Every hour, see that the coming days have their tables."
     ),

@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("faults/", include("outages.faults.urls")),
     path("planned/", include("outages.planned.urls")),
     path("notifications/", include("notifications.urls")),
+    path("cutoffs/", include("billing_cutoffs.urls")),
     path("console/", include("call_center.urls")),
     path("", include("outages.urls")),
 ]
