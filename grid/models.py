@@ -7,10 +7,12 @@ however deep the network is (see ADR 0002).
 
 from __future__ import annotations
 
+import pghistory
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Upper
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 
@@ -48,6 +50,45 @@ class Branch(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class DayKind(models.TextChoices):
+    HOLIDAY = "holiday", _("holiday")
+    EXAM = "exam", _("examination day")
+    BLACKOUT = "blackout", _("no planned outages")
+    WORKING = "working", _("working day")  # 调休上班: a Saturday or Sunday that is worked
+
+
+@pghistory.track()
+class CalendarDay(models.Model):
+    """A day that is not like others, for one branch and below, or for all. ``calendar`` says what follows from it."""
+
+    day = models.DateField(_("day"))
+    kind = models.CharField(_("kind"), max_length=10, choices=DayKind)
+    name = models.CharField(_("name"), max_length=64)
+    name_en = models.CharField(_("English name"), max_length=64, blank=True)
+    branch = models.ForeignKey(
+        Branch, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("branch, with all below it")
+    )
+
+    branch_lookup = "branch"
+
+    class Meta:
+        verbose_name = _("day of the work calendar")
+        verbose_name_plural = _("work calendar")
+        ordering = ["day", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["day", "kind", "branch"], name="calendar_day_once", nulls_distinct=False)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.name}"
+
+    @property
+    def local_name(self) -> str:
+        """The occasion in the reader's language, as far as it has a name there."""
+        is_chinese = (get_language() or "").startswith("zh")
+        return self.name if is_chinese or not self.name_en else self.name_en
 
 
 class ElementKind(models.TextChoices):

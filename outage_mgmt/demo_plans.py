@@ -12,9 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.actor import Actor
-from grid.models import Branch, ElementKind, GridElement
+from grid.models import Branch, CalendarDay, ElementKind, GridElement
 from outages.planned import checks, services
-from outages.planned.models import PlannedWork, PlanPeriod, WorkDay, WorkWindow
+from outages.planned.models import PlannedWork, PlanPeriod, WorkWindow
 from outages.planned.selectors import subjects_of
 from outages.planned.services import WorkDraft
 
@@ -62,12 +62,12 @@ class DemoPlans:
     def days(self) -> None:
         """New Year, and the winter examinations."""
         year = self.now.year + 1
-        WorkDay.objects.get_or_create(
+        CalendarDay.objects.get_or_create(
             day=datetime(year, 1, 1).date(), kind="holiday", branch=None,
             defaults={"name": "元旦", "name_en": "New Year"},
         )  # fmt: skip
         exam = self.day(16).date()
-        WorkDay.objects.get_or_create(
+        CalendarDay.objects.get_or_create(
             day=exam, kind="exam", branch=None, defaults={"name": "全市期末考试", "name_en": "City examinations"}
         )
 

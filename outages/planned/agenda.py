@@ -21,18 +21,16 @@ from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from accounts.policies import intervals_of
-from grid.models import Branch
+from grid.models import Branch, CalendarDay, DayKind
 from outages.planned import selectors
 from outages.planned.checks.question import LIVE_WINDOWS, Question
-from outages.planned.checks.rules import notice_short
+from outages.planned.checks.rules import WORST_FIRST, notice_short
 from outages.planned.findings import Subject
 from outages.planned.lifecycle import OVER, STANDING
 from outages.planned.models import (
     CheckAnswer,
-    DayKind,
     PlannedWork,
     WindowState,
-    WorkDay,
     WorkState,
     WorkWindow,
 )
@@ -255,16 +253,16 @@ class DayTotals:
 
 @dataclass
 class Day:
-    """One day with its windows, what they add up to, and why it is unwelcome."""
+    """One day with its windows, what they add up to, and what the work calendar says of it."""
 
     day: date
     entries: list[Entry] = field(default_factory=list)
-    names: list[WorkDay] = field(default_factory=list)
+    names: list[CalendarDay] = field(default_factory=list)
     totals: DayTotals = DayTotals()
 
     @property
     def is_weekend(self) -> bool:
-        return self.day.weekday() >= 5
+        return self.day.weekday() >= 5 and all(name.kind != DayKind.WORKING for name in self.names)
 
     @property
     def weekday(self) -> str:
@@ -273,9 +271,9 @@ class Day:
 
     @property
     def kind(self) -> str:
-        """The most forbidding of its names."""
+        """The most forbidding of its names; that a weekend is worked forbids nothing."""
         kinds = {name.kind for name in self.names}
-        return next((kind for kind in (DayKind.BLACKOUT, DayKind.EXAM, DayKind.HOLIDAY) if kind in kinds), "")
+        return next((kind for kind in WORST_FIRST if kind in kinds), "")
 
     def hours(self) -> Iterator[tuple[str, Entry]]:
         for entry in self.entries:
@@ -287,7 +285,7 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + n * A_DAY for n in range((last - first).days + 1)]
 
 
-def days_laid(entries: Sequence[Entry], *, first: date, last: date, names: Iterable[WorkDay] = ()) -> list[Day]:
+def days_laid(entries: Sequence[Entry], *, first: date, last: date, names: Iterable[CalendarDay] = ()) -> list[Day]:
     """The days from ``first`` to ``last`` with every window on each day it touches; what is wrong comes first."""
     days = {day: Day(day) for day in days_between(first, last)}
     for entry in sorted(entries, key=lambda entry: not entry.is_clash and not entry.is_late):
@@ -332,21 +330,21 @@ def _totals_of(pairs: Iterable[tuple[Entry, date]]) -> dict[date, DayTotals]:
 # --- the work calendar ------------------------------------------------------------------------------
 
 
-def days_visible_to(actor: Actor, *, first: date, last: date, branch: Branch | None = None) -> QuerySet[WorkDay]:
-    """The unwelcome days that hold for everybody, or in a branch this actor may see: its own, below, or above."""
+def days_visible_to(actor: Actor, *, first: date, last: date, branch: Branch | None = None) -> QuerySet[CalendarDay]:
+    """The work calendar's days for everybody, or in a branch this actor may see: its own, below, or above."""
     days = _days_of(((branch.pos, branch.last),) if branch is not None else intervals_of(actor, "outage.read"))
     return days.filter(day__range=(first, last)).select_related("branch").order_by("day", "kind", "pk")
 
 
-def day_visible_to(actor: Actor, *, day_id: int) -> WorkDay | None:
+def day_visible_to(actor: Actor, *, day_id: int) -> CalendarDay | None:
     """One of those days."""
     return _days_of(intervals_of(actor, "outage.read")).filter(pk=day_id).first()
 
 
-def _days_of(intervals: tuple[tuple[int, int], ...] | None) -> QuerySet[WorkDay]:
+def _days_of(intervals: tuple[tuple[int, int], ...] | None) -> QuerySet[CalendarDay]:
     if intervals is None:
-        return WorkDay.objects.all()
+        return CalendarDay.objects.all()
     here = Q(branch__isnull=True)
     for begin, end in intervals:
         here |= Q(branch__pos__lte=end, branch__last__gte=begin)
-    return WorkDay.objects.filter(here)
+    return CalendarDay.objects.filter(here)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 
-from standards.schema import Cited
+from standards.values import Cited
 
 
 class Weight(StrEnum):

@@ -28,7 +28,6 @@ from outages.planned.models import (
     ScheduleRun,
     SheetState,
     WindowState,
-    WorkDay,
     WorkPlace,
     WorkSketch,
     WorkState,
@@ -115,15 +114,6 @@ def window_by_reference(*, actor: Actor, reference: str) -> WorkWindow:
     if window is None:
         raise NotFound(field="reference")
     return window
-
-
-def work_days(*, branch: Branch | None, first: datetime, last: datetime) -> QuerySet[WorkDay]:
-    """The unwelcome days between two instants that hold for a branch (``None``: those that hold for everybody)."""
-    days = WorkDay.objects.filter(day__range=(first.date(), last.date())).order_by("day", "kind")
-    everywhere = days.filter(branch__isnull=True)
-    if branch is None:
-        return everywhere
-    return everywhere | days.filter(branch__pos__lte=branch.pos, branch__last__gte=branch.pos)
 
 
 # --- a work that is being typed -----------------------------------------------------------------------

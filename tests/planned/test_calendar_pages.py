@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,10 +17,11 @@ from django.utils import timezone
 from accounts.actor import Actor
 from accounts.models import User
 from accounts.pages import moment
+from grid.models import CalendarDay
 from outages.models import Outage
-from outages.planned import services
+from outages.planned import agenda, services
 from outages.planned.agenda import entries_of, windows_visible_to
-from outages.planned.models import PlannedWork, WorkDay, WorkWindow
+from outages.planned.models import PlannedWork, WorkWindow
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
 from tests.planned.pages import text_of
@@ -135,14 +136,23 @@ def test_customers_of_two_works_of_a_day_count_once(browser: Client, city: Small
 
 def test_unwelcome_days_are_named_where_they_hold(browser: Client, city: SmallCity) -> None:
     day = ahead(20).date()
-    WorkDay.objects.create(day=day, kind="exam", name="高考", name_en="Entrance exams", branch=city.bureau)
-    WorkDay.objects.create(day=day, kind="blackout", name="西区封网", branch=city.west)
+    CalendarDay.objects.create(day=day, kind="exam", name="高考", name_en="Entrance exams", branch=city.bureau)
+    CalendarDay.objects.create(day=day, kind="blackout", name="西区封网", branch=city.west)
 
     here = cell(text_of(browser.get("/planned/", {"month": month_of(20)})), ahead(20))
 
     assert "Entrance exams" in here
     assert "高考" not in here
     assert "西区封网" not in here
+
+
+def test_a_worked_sunday_is_named_and_is_no_weekend(browser: Client, city: SmallCity) -> None:
+    sunday = date(2027, 1, 10)
+    worked = CalendarDay.objects.create(day=sunday, kind="working", name="调休上班", name_en="Worked Sunday")
+
+    assert "Worked Sunday" in text_of(browser.get("/planned/", {"month": "2027-01"}))
+    assert (agenda.Day(sunday).is_weekend, agenda.Day(sunday).kind) == (True, "")
+    assert (agenda.Day(sunday, names=[worked]).is_weekend, agenda.Day(sunday, names=[worked]).kind) == (False, "")
 
 
 def test_the_month_turns_over_the_year_and_nonsense_is_this_month(browser: Client) -> None:

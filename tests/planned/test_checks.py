@@ -14,11 +14,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from grid.models import Branch
+from grid.models import Branch, CalendarDay
 from outages.models import Interruption, Outage
 from outages.planned.checks import findings_of
 from outages.planned.findings import Subject, Weight
-from outages.planned.models import CheckAnswer, PlannedWork, RiskSheet, WorkDay
+from outages.planned.models import CheckAnswer, PlannedWork, RiskSheet
 from outages.services import counts_refresh
 from standards import loader
 from tests.factories.grid import SmallCity
@@ -482,7 +482,7 @@ def test_a_sheet_of_another_work_does_not_help(city: SmallCity) -> None:
 
 
 def day_of_calendar(day: date, kind: str = "exam", branch: Branch | None = None) -> None:
-    WorkDay.objects.create(day=day, kind=kind, name="高考", name_en="University entrance", branch=branch)
+    CalendarDay.objects.create(day=day, kind=kind, name="高考", name_en="University entrance", branch=branch)
 
 
 def test_an_examination_day_is_named(city: SmallCity) -> None:
@@ -508,6 +508,12 @@ def test_holidays_tell_and_the_others_ask(city: SmallCity, kind: str, weight: st
 
     assert finding is not None
     assert finding.weight == weight
+
+
+def test_that_a_sunday_is_worked_is_no_reason_against_it(city: SmallCity) -> None:
+    day_of_calendar(date(2026, 3, 22), "working")
+
+    assert found(subject(city, "T11"), "calendar") is None
 
 
 def test_a_day_holds_for_its_branch_and_below(city: SmallCity) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from accounts.actor import Actor
 from accounts.models import User
-from grid.models import Branch
+from grid.models import Branch, CalendarDay
 from outages.planned.agenda import days_visible_to
-from outages.planned.models import WorkDay
-from outages.planned.services.days import DayKnown, work_day_add, work_day_delete
+from outages.planned.services.days import DayKnown, calendar_day_add, calendar_day_delete
 from standards.errors import DomainError, Forbidden, NotFound
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
@@ -23,7 +22,7 @@ PAGE = "/planned/days/"
 
 
 def days() -> list[tuple[Any, ...]]:
-    return list(WorkDay.objects.order_by("pk").values_list("day", "kind", "name", "name_en", "branch__code"))
+    return list(CalendarDay.objects.order_by("pk").values_list("day", "kind", "name", "name_en", "branch__code"))
 
 
 def typed(**more: Any) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def test_who_decides_everywhere_keeps_a_day_free_for_everybody(city: SmallCity) 
 
 @pytest.mark.parametrize("role", ["planner", "agent", "dispatcher", "auditor"])
 def test_other_roles_read_and_change_nothing(city: SmallCity, role: str) -> None:
-    kept = WorkDay.objects.create(day=EXAM, kind="exam", name="高考", branch=city.east)
+    kept = CalendarDay.objects.create(day=EXAM, kind="exam", name="高考", branch=city.east)
     browser = client_of(accounts.user_with(role, city.bureau))
     before = days()
 
@@ -75,16 +74,16 @@ def test_other_roles_read_and_change_nothing(city: SmallCity, role: str) -> None
 
 
 def test_services_refuse_what_the_page_does_not_offer(city: SmallCity, pia: Actor, lena: Actor, otto: Actor) -> None:
-    everywhere = WorkDay.objects.create(day=EXAM, kind="holiday", name="端午")
+    everywhere = CalendarDay.objects.create(day=EXAM, kind="holiday", name="端午")
     before = days()
 
     for actor, branch in ((pia, city.east), (lena, None), (lena, city.west), (otto, None)):
         with pytest.raises(Forbidden):
-            work_day_add(actor=actor, day=date(2027, 6, 8), kind="exam", name="高考", branch=branch)
+            calendar_day_add(actor=actor, day=date(2027, 6, 8), kind="exam", name="高考", branch=branch)
     with pytest.raises(Forbidden):
-        work_day_delete(actor=lena, day_id=everywhere.pk)
+        calendar_day_delete(actor=lena, day_id=everywhere.pk)
     with pytest.raises(NotFound):
-        work_day_delete(actor=lena, day_id=everywhere.pk + 1)
+        calendar_day_delete(actor=lena, day_id=everywhere.pk + 1)
     assert days() == before
 
 
@@ -92,7 +91,7 @@ def test_services_refuse_what_the_page_does_not_offer(city: SmallCity, pia: Acto
 
 
 def test_the_same_day_twice_says_so_on_the_field(city: SmallCity, lena: Actor, lena_user: User) -> None:
-    work_day_add(actor=lena, day=EXAM, kind="exam", name="高考", branch=city.east)
+    calendar_day_add(actor=lena, day=EXAM, kind="exam", name="高考", branch=city.east)
     before = days()
 
     answer = client_of(lena_user).post(PAGE, typed(name="又一次", branch=city.east.pk))
@@ -101,15 +100,30 @@ def test_the_same_day_twice_says_so_on_the_field(city: SmallCity, lena: Actor, l
     assert "This day is in the work calendar already." in text_of(answer)
     assert 'value="又一次"' in text_of(answer)
     with pytest.raises(DayKnown):
-        work_day_add(actor=lena, day=EXAM, kind="exam", name="again", branch=city.east)
+        calendar_day_add(actor=lena, day=EXAM, kind="exam", name="again", branch=city.east)
     assert days() == before
 
 
 def test_one_day_may_be_unwelcome_for_two_reasons(city: SmallCity, lena: Actor) -> None:
     for kind, name in (("exam", "高考"), ("blackout", "封网")):
-        work_day_add(actor=lena, day=EXAM, kind=kind, name=name, branch=city.east)
+        calendar_day_add(actor=lena, day=EXAM, kind=kind, name=name, branch=city.east)
 
     assert [row[1] for row in days()] == ["exam", "blackout"]
+
+
+def test_a_sunday_is_worked_but_a_monday_is_not_made_a_working_day(
+    city: SmallCity, lena: Actor, lena_user: User
+) -> None:
+    browser = client_of(lena_user)
+
+    refused = browser.post(PAGE, typed(kind="working", name="调休上班", branch=city.east.pk))
+    assert refused.status_code == 422
+    assert "Only a Saturday or a Sunday is made a working day." in text_of(refused)
+    assert days() == []
+
+    browser.post(PAGE, typed(day="2027-06-06", kind="working", name="调休上班", name_en="", branch=city.east.pk))
+    assert days() == [(date(2027, 6, 6), "working", "调休上班", "", "0101")]
+    assert "working day" in text_of(browser.get(PAGE, {"year": "2027"}))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +139,7 @@ def test_nonsense_is_refused_on_the_form(city: SmallCity, lena_user: User, wrong
 def test_the_service_refuses_nonsense_too(city: SmallCity, lena: Actor) -> None:
     for day, name in ((EXAM, " "), (date(1999, 12, 31), "x"), (date(2101, 1, 1), "x")):
         with pytest.raises(DomainError):
-            work_day_add(actor=lena, day=day, kind="exam", name=name, branch=city.east)
+            calendar_day_add(actor=lena, day=day, kind="exam", name=name, branch=city.east)
     assert days() == []
 
 
@@ -133,7 +147,7 @@ def test_the_service_refuses_nonsense_too(city: SmallCity, lena: Actor) -> None:
 
 
 def test_a_day_is_taken_out_again(city: SmallCity, lena_user: User) -> None:
-    kept = WorkDay.objects.create(day=EXAM, kind="exam", name="高考", branch=city.east)
+    kept = CalendarDay.objects.create(day=EXAM, kind="exam", name="高考", branch=city.east)
     browser = client_of(lena_user)
 
     assert f"{PAGE}{kept.pk}/delete/" in text_of(browser.get(PAGE, {"year": "2027"}))
@@ -144,7 +158,7 @@ def test_a_day_is_taken_out_again(city: SmallCity, lena_user: User) -> None:
 
 
 def test_the_lead_cannot_take_out_what_holds_for_everybody(city: SmallCity, lena_user: User) -> None:
-    everywhere = WorkDay.objects.create(day=EXAM, kind="holiday", name="端午")
+    everywhere = CalendarDay.objects.create(day=EXAM, kind="holiday", name="端午")
     browser = client_of(lena_user)
 
     assert f"{PAGE}{everywhere.pk}/delete/" not in text_of(browser.get(PAGE, {"year": "2027"}))
@@ -153,7 +167,7 @@ def test_the_lead_cannot_take_out_what_holds_for_everybody(city: SmallCity, lena
 
 
 def test_another_branchs_day_is_not_there(city: SmallCity, lena_user: User) -> None:
-    theirs = WorkDay.objects.create(day=EXAM, kind="blackout", name="西区封网", branch=city.west)
+    theirs = CalendarDay.objects.create(day=EXAM, kind="blackout", name="西区封网", branch=city.west)
     browser = client_of(lena_user)
 
     assert "西区封网" not in text_of(browser.get(PAGE, {"year": "2027"}))
@@ -166,7 +180,7 @@ def test_another_branchs_day_is_not_there(city: SmallCity, lena_user: User) -> N
 
 def test_a_day_holds_in_its_branch_below_it_and_seen_from_above(city: SmallCity, lena: Actor, otto: Actor) -> None:
     for name, branch in (("all", None), ("bureau", city.bureau), ("east", city.east), ("west", city.west)):
-        WorkDay.objects.create(day=EXAM, kind="exam", name=name, branch=branch)
+        CalendarDay.objects.create(day=EXAM, kind="exam", name=name, branch=branch)
 
     def names(actor: Actor, branch: Branch | None = None) -> list[str]:
         return [day.name for day in days_visible_to(actor, first=EXAM, last=EXAM, branch=branch)]
@@ -177,8 +191,8 @@ def test_a_day_holds_in_its_branch_below_it_and_seen_from_above(city: SmallCity,
 
 
 def test_a_year_at_a_time_in_the_readers_language(city: SmallCity, lena_user: User) -> None:
-    WorkDay.objects.create(day=EXAM, kind="exam", name="高考", name_en="Entrance exams")
-    WorkDay.objects.create(day=date(2028, 6, 7), kind="exam", name="下一年")
+    CalendarDay.objects.create(day=EXAM, kind="exam", name="高考", name_en="Entrance exams")
+    CalendarDay.objects.create(day=date(2028, 6, 7), kind="exam", name="下一年")
     browser = client_of(lena_user)
 
     page = text_of(browser.get(PAGE, {"year": "2027"}))

@@ -15,9 +15,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from accounts.actor import Actor
 from accounts.models import User
-from grid.models import Branch
+from grid.models import Branch, CalendarDay
 from outages.planned import services, tasks
-from outages.planned.models import PlannedWork, PlanPeriod, ScheduleLine, ScheduleRun, WorkDay
+from outages.planned.models import PlannedWork, PlanPeriod, ScheduleLine, ScheduleRun
 from outages.planned.scheduler import problem_of
 from outages.planned.services import schedules
 from outages.planned.spans import Window
@@ -82,8 +82,9 @@ def test_a_plan_is_read_with_all_that_stands_around_it(city: SmallCity, plan: Pl
         (4, "exam", city.east),
         (5, "holiday", None),
         (6, "exam", city.west),
+        (7, "working", None),
     ):
-        WorkDay.objects.create(day=day + timedelta(days=offset), kind=kind, name="x", branch=branch)
+        CalendarDay.objects.create(day=day + timedelta(days=offset), kind=kind, name="x", branch=branch)
     was_off(city, "T12", begins=on(plan, -30)[0])
     fixed = work_in(city, pia, "T12", period=plan, windows=[on(plan, 7)], is_fixed=True, crews=2)
     beside = work(city, "T21", branch=city.west, windows=[on(plan, 1)], crews=5)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from grid.models import DayKind
 from outages.planned.checks.budget import Crossing, crossings
 from outages.planned.checks.question import Question
 from outages.planned.checks.rules import days_touched, notice_short, window_past
 from outages.planned.checks.together import overlaps
 from outages.planned.findings import Subject
-from outages.planned.models import DayKind
 
 _NOBODY: Final = Crossing(reach=0, beyond=0)
 

@@ -12,12 +12,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from grid.models import CalendarDay, DayKind
 from outages.planned.checks.question import Question, pack_of
 from outages.planned.checks.words import Length, Listing, Moment, NamedDay, RuleValue
 from outages.planned.findings import Finding, Subject, Weight
-from outages.planned.models import DayKind, WorkClass, WorkDay
+from outages.planned.models import WorkClass
 from outages.templatetags.pages import grouped
-from standards.schema import DailyWindow, Notice, RulePack
+from standards.schema import Notice, RulePack
+from standards.values import DailyWindow
 
 Found = Iterator[tuple[int, Finding]]
 
@@ -129,13 +131,13 @@ _DAYS: Final[dict[str, tuple[Weight, str | Promise, str | Promise]]] = {
         _("Planned outages keep off holidays where they can."),
     ),
 }
-_WORST_FIRST: Final = (DayKind.BLACKOUT, DayKind.EXAM, DayKind.HOLIDAY)
+WORST_FIRST: Final = (DayKind.BLACKOUT, DayKind.EXAM, DayKind.HOLIDAY)
 
 
 def calendar(question: Question) -> Found:
     """Examinations, holidays, and days that somebody kept free, for the branch or for everybody."""
     for number, days in days_touched(question).items():
-        worst = next(kind for kind in _WORST_FIRST if any(day.kind == kind for day in days))
+        worst = next(kind for kind in WORST_FIRST if any(day.kind == kind for day in days))
         weight, text, rule_text = _DAYS[worst]
         named = [NamedDay(day) for day in days if day.kind == worst]
         yield (
@@ -144,15 +146,15 @@ def calendar(question: Question) -> Found:
         )
 
 
-def days_touched(question: Question) -> dict[int, list[WorkDay]]:
-    """The days of the work calendar on which each work is off, by the branch's own clock."""
+def days_touched(question: Question) -> dict[int, list[CalendarDay]]:
+    """The unwelcome days of the calendar on which each work is off, by the branch's own clock."""
     touched = {subject.number: sorted(_local_days(subject)) for subject in question.subjects}
     every = {day for days in touched.values() for day in days}
     if not every:
         return {}
-    on_day: defaultdict[date, list[WorkDay]] = defaultdict(list)
-    rows = WorkDay.objects.filter(day__range=(min(every), max(every))).select_related("branch")
-    for row in rows.order_by("day", "kind", "pk"):
+    on_day: defaultdict[date, list[CalendarDay]] = defaultdict(list)
+    unwelcome = CalendarDay.objects.filter(day__range=(min(every), max(every)), kind__in=WORST_FIRST)
+    for row in unwelcome.select_related("branch").order_by("day", "kind", "pk"):
         on_day[row.day].append(row)
     found = {
         subject.number: [

@@ -14,8 +14,8 @@ from django.utils.translation import ngettext
 
 from accounts.pages import day, moment, span
 from accounts.rules import text_of
-from outages.planned.models import WorkDay
-from standards.schema import Cited
+from grid.models import CalendarDay
+from standards.values import Cited
 
 NAMED: Final = 3  # works or days that a sentence names before it says how many more there are
 
@@ -72,7 +72,7 @@ class RuleValue:
 class NamedDay:
     """A day of the work calendar with its name."""
 
-    day: WorkDay
+    day: CalendarDay
 
     def __str__(self) -> str:
         with timezone.override(ZoneInfo("UTC")):

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from accounts.scope import ScopedFormMixin, ScopedModelChoiceField
-from grid.models import Branch
+from grid.models import Branch, DayKind
 from outages.forms import ActionForm
-from outages.planned.models import DayKind, PeriodKind, PlannedWork
+from outages.planned.models import PeriodKind, PlannedWork
 
 
 class DayInput(forms.DateInput):
@@ -79,8 +79,8 @@ class CapacityForm(ActionForm):
     crew_capacity = forms.IntegerField(label=_("Crews a day"), min_value=1, max_value=99)
 
 
-class WorkDayForm(ScopedFormMixin, forms.Form):
-    """A day on which planned outages are unwelcome."""
+class CalendarDayForm(ScopedFormMixin, forms.Form):
+    """A day on which planned outages are unwelcome, or a weekend that is worked."""
 
     day = DayField(label=_("Day"))
     kind = forms.ChoiceField(label=_("Kind"), choices=DayKind.choices)

@@ -9,8 +9,8 @@ from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, Range
 from django.db import models
 from django.db.models import F, Func, Q
 from django.db.models.functions import Now
-from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from grid.models import Branch, Customer, GridElement
 from outages.models import Outage
@@ -342,41 +342,3 @@ class CheckAnswer(models.Model):
             models.UniqueConstraint(fields=["work", "code"], name="check_answer_once"),
             models.CheckConstraint(condition=~Q(reason=""), name="check_answer_says_something"),
         ]
-
-
-class DayKind(models.TextChoices):
-    HOLIDAY = "holiday", _("holiday")
-    EXAM = "exam", _("examination day")
-    BLACKOUT = "blackout", _("no planned outages")
-
-
-@pghistory.track()
-class WorkDay(models.Model):
-    """A day of the work calendar on which planned outages are unwelcome, for one branch and below, or for all."""
-
-    day = models.DateField(_("day"))
-    kind = models.CharField(_("kind"), max_length=10, choices=DayKind)
-    name = models.CharField(_("name"), max_length=64)
-    name_en = models.CharField(_("English name"), max_length=64, blank=True)
-    branch = models.ForeignKey(
-        Branch, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("branch, with all below it")
-    )
-
-    branch_lookup = "branch"
-
-    class Meta:
-        verbose_name = _("day of the work calendar")
-        verbose_name_plural = _("work calendar")
-        ordering = ["day", "pk"]
-        constraints = [
-            models.UniqueConstraint(fields=["day", "kind", "branch"], name="work_day_once", nulls_distinct=False)
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.name}"
-
-    @property
-    def local_name(self) -> str:
-        """The occasion in the reader's language, as far as it has a name there."""
-        is_chinese = (get_language() or "").startswith("zh")
-        return self.name if is_chinese or not self.name_en else self.name_en

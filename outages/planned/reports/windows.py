@@ -20,7 +20,8 @@ import standards
 from grid.models import Branch
 from outages.planned import lifecycle
 from outages.planned.models import PeriodKind, WorkClass, WorkWindow
-from standards.schema import RulePack, Span
+from standards.schema import RulePack
+from standards.values import Span
 
 A_DAY: Final = timedelta(days=1)
 NO_TIME: Final = timedelta()

@@ -12,10 +12,12 @@ from django.db import connection
 from django.db.models import QuerySet
 
 import standards
-from outages.planned import lifecycle, selectors
+from grid.calendar import days_of
+from grid.models import DayKind
+from outages.planned import lifecycle
 from outages.planned.checks.budget import longest_momentary
 from outages.planned.checks.question import ENDS_ONLY, feeders_of
-from outages.planned.models import DayKind, PlannedWork, PlanPeriod, WindowState, WorkClass
+from outages.planned.models import PlannedWork, PlanPeriod, WindowState, WorkClass
 from outages.planned.scheduler.problem import DAY, Job, Problem
 from outages.planned.spans import Window
 from standards.schema import RulePack
@@ -49,7 +51,7 @@ def problem_of(period: PlanPeriod, *, at: datetime) -> Problem:
         if windows[work.pk]
     ]
     customers = {place: count for found in places.values() for place, count in found.items()}
-    days = list(selectors.work_days(branch=branch, first=begins, last=ends).values_list("day", "kind"))
+    days = list(days_of(branch, begins.date(), ends.date()).values_list("day", "kind"))
     return Problem(
         zone=zone,
         first=period.starts_on,

@@ -1,4 +1,4 @@
-"""The work calendar: the days on which planned outages are unwelcome."""
+"""The work calendar: days on which planned outages are unwelcome, and weekends that are worked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actor import Actor
 from accounts.policies import actor_may, require
 from accounts.requests import actor_of
+from grid.models import CalendarDay
 from outages.planned import agenda, policies
-from outages.planned.forms.plans import WorkDayForm
+from outages.planned.forms.plans import CalendarDayForm
 from outages.planned.lifecycle import YEARS
-from outages.planned.models import WorkDay
-from outages.planned.services.days import work_day_add, work_day_delete
+from outages.planned.services.days import calendar_day_add, calendar_day_delete
 from standards.errors import DomainError, Forbidden, NotFound
 
 
@@ -30,7 +30,7 @@ from standards.errors import DomainError, Forbidden, NotFound
 @login_required
 @never_cache
 def days(request: HttpRequest) -> HttpResponse:
-    """The unwelcome days of a year, and a form for one more."""
+    """The days of a year that are not like others, and a form for one more."""
     actor = actor_of(request)
     require(actor, "outage.read")
     if request.method == "POST":
@@ -38,12 +38,12 @@ def days(request: HttpRequest) -> HttpResponse:
     return _show(request, actor, _form(actor))
 
 
-def _form(actor: Actor, data: Any = None) -> WorkDayForm | None:
+def _form(actor: Actor, data: Any = None) -> CalendarDayForm | None:
     capability = next((c for c in policies.CAPABILITIES["calendar"] if actor_may(actor, c)), None)
     if capability is None:
         return None
     for_all = policies.may_everywhere(actor=actor, action="calendar")
-    return WorkDayForm(data, actor=actor, capability=capability, for_all=for_all)
+    return CalendarDayForm(data, actor=actor, capability=capability, for_all=for_all)
 
 
 def _add(request: HttpRequest, actor: Actor) -> HttpResponse:
@@ -53,7 +53,7 @@ def _add(request: HttpRequest, actor: Actor) -> HttpResponse:
     if not form.is_valid():
         return _show(request, actor, form, status=422)
     try:
-        added = work_day_add(actor=actor, **form.cleaned_data)
+        added = calendar_day_add(actor=actor, **form.cleaned_data)
     except DomainError as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return _show(request, actor, form, status=refusal.status if refusal.status in (409, 422) else 422)
@@ -61,7 +61,7 @@ def _add(request: HttpRequest, actor: Actor) -> HttpResponse:
     return redirect(f"{reverse('planned:days')}?year={added.day.year}")
 
 
-def _show(request: HttpRequest, actor: Actor, form: WorkDayForm | None, *, status: int = 200) -> HttpResponse:
+def _show(request: HttpRequest, actor: Actor, form: CalendarDayForm | None, *, status: int = 200) -> HttpResponse:
     asked = request.GET.get("year", "")
     year = int(asked) if asked.isascii() and asked.isdigit() and len(asked) == 4 else timezone.localdate().year
     year = min(max(year, YEARS[0]), YEARS[-1])
@@ -76,7 +76,7 @@ def _show(request: HttpRequest, actor: Actor, form: WorkDayForm | None, *, statu
     return render(request, "planned/days.html", context, status=status)
 
 
-def _may_delete(actor: Actor, day: WorkDay) -> bool:
+def _may_delete(actor: Actor, day: CalendarDay) -> bool:
     if day.branch is None:
         return policies.may_everywhere(actor=actor, action="calendar")
     return policies.may(actor=actor, action="calendar", branch=day.branch)
@@ -91,6 +91,6 @@ def day_delete(request: HttpRequest, pk: int) -> HttpResponse:
     day = agenda.day_visible_to(actor, day_id=pk)
     if day is None:
         raise NotFound(field="day")
-    work_day_delete(actor=actor, day_id=day.pk)
+    calendar_day_delete(actor=actor, day_id=day.pk)
     messages.success(request, _("%(day)s is no longer in the work calendar.") % {"day": day})
     return redirect(f"{reverse('planned:days')}?year={day.day.year}")

@@ -27,7 +27,7 @@ from outages.planned.checks import CalmerWindow
 from outages.planned.findings import Finding, Subject, Weight
 from outages.planned.models import PlannedWork, PlanPeriod
 from outages.planned.selectors import DraftImpact
-from standards.schema import Span
+from standards.values import Span
 
 # findings that another day could spare
 _OF_THE_DAY: Final = frozenset({"window_past", "notice_short", "overlap", "frequent", "calendar"})
