@@ -7,13 +7,14 @@ from datetime import date
 from itertools import groupby
 from typing import Final
 
+from django.utils.dates import WEEKDAYS
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from standards import RulePack
-from standards import schema as s
+from standards import values as s
 
 SECTIONS: Final[dict[str, Promise]] = {
     "notice": _("Notice"),
@@ -72,25 +73,47 @@ LABELS: Final[dict[str, Promise]] = {
     "console.upcoming": _("counts as upcoming"),
     "telling.quiet_hours": _("quiet hours"),
     "arrears.earliest_cut_after": _("earliest cut after the due date"),
+    "arrears.debt_floor_residential": _("no cut for less than, residential"),
+    "arrears.debt_floor_other": _("no cut for less than, others"),
     "arrears.letter.residential": _("cut-off letter, residential"),
     "arrears.letter.other": _("cut-off letter, others"),
     "arrears.letter.important": _("cut-off letter, important users"),
     "arrears.letter_option": _("cut-off letter, stricter option"),
     "arrears.final_warning": _("last warning before the cut"),
+    "arrears.letter_valid": _("a letter is used up after"),
+    "arrears.authority_copy": _("letters to important users copied to the authority"),
     "arrears.only_at_notified_time": _("cut only at the notified time"),
+    "arrears.cut_hours": _("hours in which a cut may be made"),
+    "arrears.no_cut_weekdays": _("no cut on"),
     "arrears.approval_residential": _("approved by, residential"),
     "arrears.approval_important": _("approved by, important users"),
+    "arrears.four_eyes_above": _("a further approver for batches above"),
+    "arrears.rate_per_hour": _("cuts an hour in a branch, at most"),
+    "arrears.rate_per_feeder_hour": _("cuts an hour on a feeder, at most"),
+    "arrears.answer_within": _("the meter's answer expected within"),
+    "arrears.brake_share": _("cutting stops when reversed or complained about"),
+    "arrears.brake_minimum": _("but not for fewer than"),
     "arrears.reconnect": _("reconnected after payment"),
     "arrears.reconnect_remote_residential": _("reconnected, remote residential"),
     "arrears.reconnect_remote_other": _("reconnected, remote others"),
+    "arrears.reconnect_share": _("share of the overdue amount that reconnects"),
+    "arrears.reconnect_mode": _("what a payment sets off"),
+    "arrears.reconnect_warn": _("warning before the reconnection is due"),
     "arrears.late_fee_residential": _("late fee, residential"),
     "arrears.late_fee_this_year": _("late fee, others, this year's debt"),
     "arrears.late_fee_older": _("late fee, others, older debt"),
     "arrears.late_fee_minimum": _("smallest late fee"),
     "arrears.dispute_answer": _("dispute answered within"),
     "protections.life_support": _("never cut life support"),
+    "protections.important": _("important users only with the company's approval"),
+    "protections.medical_hold": _("no cut for a medical reason, at most"),
     "protections.non_working_days": _("no cut on non-working days"),
+    "protections.eve": _("no cut on the eve of a non-working day"),
     "protections.winter": _("no cut in winter"),
+    "protections.cold": _("no cut in cold, forecast at or below"),
+    "protections.heat": _("no cut in heat, forecast at or above"),
+    "protections.forecast_ahead": _("the forecast looks ahead"),
+    "protections.forecast_age": _("a forecast counts for"),
     "shedding.measures": _("order of measures"),
     "shedding.colours": _("warning colours"),
     "shedding.colour_thresholds": _("gap for each colour"),
@@ -114,6 +137,11 @@ LABELS: Final[dict[str, Promise]] = {
     "compensation.severe_further": _("severe weather, each further period"),
     "compensation.severe_further_every": _("severe weather, further period"),
     "compensation.severe_cap": _("severe weather, at most"),
+}
+
+RECONNECT_MODES: Final[dict[str, Promise]] = {
+    "automatic": pgettext_lazy("reconnection", "automatic"),
+    "safe": pgettext_lazy("reconnection", "safe: the customer confirms first"),
 }
 
 
@@ -176,7 +204,11 @@ def text_of(rule: s.Cited) -> str:
             )
         case s.Listing() | s.Numbers():
             return f"{' → '.join(f'{v:g}' if isinstance(v, float) else v for v in rule.value)} ({rule.unit})"
-        case s.Count() | s.Quantity():
+        case s.Weekdays():
+            return " · ".join(str(WEEKDAYS[number]) for number in rule.numbers)
+        case s.ReconnectMode():
+            return str(RECONNECT_MODES[rule.value])
+        case s.Count() | s.Quantity() | s.Temperature():
             return f"{rule.value:g} {rule.unit}"
         case s.Term():
             return rule.value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from celery.contrib.django.task import DjangoTask
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 
 class Doorbell(DjangoTask[Any, Any]):
@@ -19,3 +20,9 @@ class Doorbell(DjangoTask[Any, Any]):
             self.delay(*args, **kwargs)
 
         transaction.on_commit(ring, robust=True)
+
+
+def ring_on_commit(task: str) -> None:
+    """Ring a bell by its name: for services, which stand below the tasks."""
+    bell = cast(Doorbell, import_string(task))  # whoever rings may not have read the tasks yet
+    bell.delay_on_commit()

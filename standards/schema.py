@@ -1,189 +1,35 @@
-"""What a rule pack may say: every value with its unit, its source, the day it holds from, and whether it was verified.
-
-Strict on purpose: an unknown key, a text where a number belongs or a missing citation is an error of the file.
-"""
+"""What a rule pack says, section by section. The kinds of values are in ``values``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Annotated, Literal
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 
-Text = Annotated[str, Field(min_length=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-
-_DELTAS = {
-    "minutes": timedelta(minutes=1),
-    "hours": timedelta(hours=1),
-    "days": timedelta(days=1),
-    "business_days": timedelta(days=1),
-}
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Cited(Strict):
-    """A value that somebody can check."""
-
-    citation: Text
-    effective: date
-    verified: bool
-    note: str = ""
-
-
-class Span(Cited):
-    """A length of time: a notice, a promise, a deadline."""
-
-    value: NotNegative
-    unit: Literal["minutes", "hours", "days", "business_days"]
-
-    @property
-    def delta(self) -> timedelta:
-        """As plain time; business days count as calendar days here, so use ``before``/``after`` for deadlines."""
-        return self.value * _DELTAS[self.unit]
-
-    def after(self, moment: datetime) -> datetime:
-        """The deadline of something that must follow ``moment``."""
-        return self._walk(moment, step=1)
-
-    def before(self, moment: datetime) -> datetime:
-        """The latest time for something that must precede ``moment``."""
-        return self._walk(moment, step=-1)
-
-    def _walk(self, moment: datetime, *, step: int) -> datetime:
-        if self.unit != "business_days":
-            return moment + step * self.delta
-        left = int(self.value)
-        while left:
-            moment += timedelta(days=step)
-            if moment.weekday() < 5:  # public holidays differ by place and are not known here
-                left -= 1
-        return moment
-
-
-class Count(Cited):
-    value: Annotated[int, Field(ge=0)]
-    unit: Text
-
-
-class Quantity(Cited):
-    value: NotNegative
-    unit: Text
-
-
-class Flag(Cited):
-    value: bool
-    unit: Literal["yes/no"]
-
-
-class Term(Cited):
-    value: Text
-    unit: Literal["term"]
-
-
-class Listing(Cited):
-    value: Annotated[tuple[Text, ...], Field(min_length=1)]
-    unit: Text
-
-
-class Numbers(Cited):
-    value: Annotated[tuple[NotNegative, ...], Field(min_length=1)]
-    unit: Text
-
-
-class Hours(Strict):
-    begins: time
-    ends: time
-
-
-class DailyWindow(Cited):
-    """A part of every day, by the local clock; it may run over midnight."""
-
-    value: Hours
-    unit: Literal["local time"]
-
-    def contains(self, moment: time) -> bool:
-        if self.value.begins <= self.value.ends:
-            return self.value.begins <= moment < self.value.ends
-        return moment >= self.value.begins or moment < self.value.ends
-
-
-MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
-
-
-class Days(Strict):
-    first: MonthDay
-    final: MonthDay
-
-
-class Season(Cited):
-    """A part of every year, both days included; it may run over New Year."""
-
-    value: Days
-    unit: Literal["month-day"]
-
-    def contains(self, day: date) -> bool:
-        today = f"{day:%m-%d}"
-        if self.value.first <= self.value.final:
-            return self.value.first <= today <= self.value.final
-        return today >= self.value.first or today <= self.value.final
-
-
-class Limit(Cited):
-    """A limit with its comparator: whether the limit itself still belongs to the short side."""
-
-    value: NotNegative
-    unit: Literal["minutes"]
-    comparator: Literal["<=", "<"]
-
-    def holds(self, duration: timedelta) -> bool:
-        limit = timedelta(minutes=self.value)
-        return duration <= limit if self.comparator == "<=" else duration < limit
-
-
-class Repeats(Strict):
-    count: Annotated[int, Field(ge=1)]
-    days: Annotated[int, Field(ge=1)]
-    min_hours: NotNegative = 0.0
-
-
-class CountInWindow(Cited):
-    """So many interruptions (of at least so many hours) in so many days."""
-
-    value: Repeats
-    unit: Literal["interruptions"]
-
-
-class RoundingStep(Strict):
-    up_to: Annotated[int, Field(ge=1)] | None
-    step: Annotated[int, Field(ge=1, le=24 * 60)]
-
-
-class Rounding(Cited):
-    """How coarsely an estimate is told, by how far away it is."""
-
-    value: Annotated[tuple[RoundingStep, ...], Field(min_length=1)]
-    unit: Literal["minutes"]
-
-    @model_validator(mode="after")
-    def ends_open(self) -> Rounding:
-        bounds = [s.up_to for s in self.value]
-        known = [b for b in bounds if b is not None]
-        if bounds[-1] is not None or len(known) != len(bounds) - 1 or known != sorted(set(known)):
-            raise ValueError("the distances must rise, and only the last step has none (up_to: null)")
-        return self
-
-    def round_up(self, moment: datetime, *, now: datetime) -> datetime:
-        """The time to say: never earlier than the estimate. Steps count from midnight of the moment's own zone."""
-        distance = (moment - now).total_seconds() / 60
-        step = timedelta(minutes=next(s.step for s in self.value if s.up_to is None or distance <= s.up_to))
-        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-        return midnight + -((midnight - moment) // step) * step
+from standards.values import (
+    Cited,
+    Count,
+    CountInWindow,
+    DailyWindow,
+    Flag,
+    Limit,
+    Listing,
+    Numbers,
+    Quantity,
+    ReconnectMode,
+    Rounding,
+    Season,
+    Span,
+    Strict,
+    Temperature,
+    Term,
+    Text,
+    Weekdays,
+)
 
 
 class ByArea(Strict):
@@ -267,15 +113,30 @@ class Telling(Strict):
 
 class Arrears(Strict):
     earliest_cut_after: Span | None = None
+    debt_floor_residential: Quantity
+    debt_floor_other: Quantity
     letter: ByClass
     letter_option: Span | None = None
     final_warning: Span | None = None
+    letter_valid: Span
+    authority_copy: Flag | None = None
     only_at_notified_time: Flag | None = None
+    cut_hours: DailyWindow
+    no_cut_weekdays: Weekdays | None = None
     approval_residential: Term | None = None
     approval_important: Term | None = None
+    four_eyes_above: Count
+    rate_per_hour: Count
+    rate_per_feeder_hour: Count
+    answer_within: Span
+    brake_share: Quantity
+    brake_minimum: Count
     reconnect: Span
     reconnect_remote_residential: Span | None = None
     reconnect_remote_other: Span | None = None
+    reconnect_share: Quantity
+    reconnect_mode: ReconnectMode
+    reconnect_warn: Span
     late_fee_residential: Quantity | None = None
     late_fee_this_year: Quantity | None = None
     late_fee_older: Quantity | None = None
@@ -284,9 +145,18 @@ class Arrears(Strict):
 
 
 class Protections(Strict):
+    """Whom and when no cut may reach. A limit of the weather that a jurisdiction does not know is not there."""
+
     life_support: Flag
+    important: Flag
+    medical_hold: Span | None = None
     non_working_days: Flag
+    eve: Flag
     winter: Season | None = None
+    cold: Temperature | None = None
+    heat: Temperature | None = None
+    forecast_ahead: Span
+    forecast_age: Span
 
 
 class Shedding(Strict):
@@ -397,6 +267,11 @@ class RulePack(Strict):
         """How soon a crew arrives, by the area class of the branch (``urban``, ``rural``, ``remote``)."""
         by_area = {"urban": self.fault.arrival.urban, "rural": self.fault.arrival.rural}
         return by_area.get(area_class, self.fault.arrival.remote).delta
+
+    def debt_floor(self, *, is_residential: bool) -> Decimal:
+        """Nobody is cut off for less."""
+        floor = self.arrears.debt_floor_residential if is_residential else self.arrears.debt_floor_other
+        return floor.amount
 
     def is_momentary(self, duration: timedelta) -> bool:
         return self.reliability.momentary.holds(duration)

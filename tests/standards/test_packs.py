@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 import standards
 from accounts.rules import LABELS, SECTIONS, sections_of, text_of
@@ -56,6 +58,58 @@ def test_great_britain_pays_and_protects_in_winter() -> None:
     outside = [date(2026, 9, 30), date(2027, 4, 1)]
     assert all(pack.protections.winter.contains(d) for d in inside)
     assert not any(pack.protections.winter.contains(d) for d in outside)
+
+
+def test_cut_offs_keep_hours_days_floors_and_limits() -> None:
+    pack = standards.pack("cn-sgcc")
+    rules = pack.arrears
+    assert [rules.cut_hours.contains(time(*at)) for at in ((8, 59), (9, 0), (15, 59), (16, 0))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert rules.no_cut_weekdays is not None
+    assert [rules.no_cut_weekdays.contains(date(2026, 11, day)) for day in (26, 27, 28)] == [False, True, False]
+    assert (pack.debt_floor(is_residential=True), pack.debt_floor(is_residential=False)) == (Decimal(20), Decimal(100))
+    assert (rules.rate_per_hour.value, rules.rate_per_feeder_hour.value, rules.four_eyes_above.value) == (600, 60, 200)
+    assert (rules.brake_share.amount, rules.brake_minimum.value) == (Decimal(3), 5)
+    assert (rules.letter_valid.delta, rules.answer_within.delta) == (timedelta(days=30), timedelta(minutes=10))
+    assert (rules.reconnect_share.amount, rules.reconnect_mode.value) == (Decimal(100), "automatic")
+    assert rules.reconnect_warn.delta == timedelta(hours=4)
+    assert rules.authority_copy is not None
+    assert rules.authority_copy.value
+
+
+def test_weather_and_illness_bar_a_cut() -> None:
+    rules = standards.pack("cn-sgcc").protections
+    assert rules.cold is not None
+    assert rules.heat is not None
+    assert rules.medical_hold is not None
+    assert (rules.cold.value, rules.heat.value) == (-5, 35)
+    assert rules.medical_hold.delta == timedelta(days=90)
+    assert (rules.important.value, rules.eve.value) == (True, True)
+    assert (rules.forecast_ahead.delta, rules.forecast_age.delta) == (timedelta(hours=72), timedelta(hours=24))
+    assert standards.pack("au").protections.cold is None
+    assert standards.pack("gb").protections.heat is None
+
+
+@pytest.mark.parametrize("name", ["au", "cn-provincial", "cn-sgcc", "gb"])
+def test_money_is_exact(name: str) -> None:
+    floor = standards.pack(name).arrears.debt_floor_residential
+    assert floor.amount == Decimal(str(floor.value))
+    assert isinstance(floor.amount, Decimal)
+
+
+def test_new_kinds_of_values_are_told_in_the_readers_words() -> None:
+    pack = standards.pack("cn-sgcc")
+    assert pack.arrears.no_cut_weekdays is not None
+    assert pack.protections.cold is not None
+    told = [pack.arrears.no_cut_weekdays, pack.arrears.reconnect_mode, pack.protections.cold, pack.arrears.brake_share]
+    with translation.override("en"):
+        assert [text_of(rule) for rule in told] == ["Friday", "automatic", "-5 °C", "3 %"]
+    with translation.override("zh-hans"):
+        assert text_of(pack.arrears.no_cut_weekdays) == "星期五"
 
 
 def test_four_business_days_skip_the_weekend() -> None:
