@@ -275,8 +275,8 @@ class EmailSender:
         mail["From"], mail["To"], mail["Subject"] = self.sender, message.to, message.subject
         mail["Message-ID"] = self._message_id(message)
         mail["Auto-Submitted"] = "auto-generated"
-        mail["Content-Language"] = message.language
         mail.set_content(message.letter, charset="utf-8")
+        mail["Content-Language"] = message.language  # setting the content takes older words about it away
         return mail.as_bytes()
 
     def _message_id(self, message: Message) -> str:

@@ -7,14 +7,15 @@ per notice, channel and address. A repeated chunk inserts nothing.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
-from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.actor import Actor
 from notifications import policies
 from notifications.models import (
+    ADDRESS_KEY,
     ANNOUNCES,
     SAYS_OFF,
     TAKES_BACK,
@@ -24,6 +25,7 @@ from notifications.models import (
     NoticeChunk,
     NoticeKind,
     NoticeStatus,
+    address_secret,
     with_states,
 )
 from outages.services import outage_notified
@@ -91,33 +93,37 @@ def _last_told(*, of: str = "") -> str:
 _OFF: Final = "i.actual IS NOT NULL AND upper(i.actual) IS NULL"
 _AHEAD: Final = "i.planned IS NOT NULL AND i.actual IS NULL"
 
-# everybody who hangs on one of these places, at each address they gave; whoever asked for nothing keeps a row that
-# says so
-_PLACES_AUDIENCE: Final = with_states("""
+# each of those (customer, branch, service point, letter) at each address they gave; whoever asked for nothing keeps a
+# row that says so
+AUDIENCE: Final = with_states(
+    """
 SELECT c.id AS customer_id, s.branch_id, s.id AS service_point_id,
        CASE p.kind WHEN 'phone' THEN 'sms' ELSE 'email' END AS channel,
        CASE WHEN c.importance = 'life_support' THEN :LIFE_SUPPORT ELSE %(lane)s END AS lane,
-       substring(sha256(convert_to(
-           %(key)s || CASE p.kind WHEN 'phone' THEN 'sms:' ELSE 'email:' END || lower(p.value), 'UTF8')) FOR 16
-       ) AS address_key,
-       p.opted_out, p.is_preferred, p.id AS contact_id
-FROM (
-    SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.element_id = i.element_id
-    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
-    UNION ALL
-    SELECT s.* FROM outages_interruption i JOIN grid_servicepoint s ON s.id = i.service_point_id
-    WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
-) s
+       {address_key} AS address_key,
+       p.opted_out, p.is_preferred, p.id AS contact_id, s.letter_id
+FROM ({those}) s
 JOIN grid_customer c ON c.id = s.customer_id
 JOIN grid_contactpoint p ON p.customer_id = c.id
-""")
+""",
+    address_key=ADDRESS_KEY,
+)
+_AT_PLACES: Final = """
+SELECT s.customer_id, s.branch_id, s.id, NULL::bigint AS letter_id
+FROM outages_interruption i JOIN grid_servicepoint s ON s.element_id = i.element_id
+WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
+UNION ALL
+SELECT s.customer_id, s.branch_id, s.id, NULL
+FROM outages_interruption i JOIN grid_servicepoint s ON s.id = i.service_point_id
+WHERE i.outage_id = %(outage)s AND i.id BETWEEN %(lo)s AND %(hi)s AND {rows}
+"""
 
 # of those who were told that they are off or will be, whoever this notice is about: a move concerns whoever was told
 # another window; "it is back" would be false while another outage, or another place of theirs, keeps them off
 _TOLD_AUDIENCE: Final = with_states("""
 SELECT customer_id, branch_id, service_point_id, channel,
        CASE WHEN lane = :LIFE_SUPPORT THEN lane ELSE %(lane)s END AS lane, address_key,
-       false AS opted_out, true AS is_preferred, 0 AS contact_id
+       false AS opted_out, true AS is_preferred, 0 AS contact_id, NULL::bigint AS letter_id
 FROM last_told t
 WHERE t.kind = ANY(%(holds)s)
   AND (%(kind)s <> 'moved' OR (t.says_from, t.says_until)
@@ -136,16 +142,17 @@ WHERE t.kind = ANY(%(holds)s)
 
 _INSERT: Final = with_states("""
 hours AS MATERIALIZED ( -- asked once a branch, not once a message
-    SELECT id, now() + %(stagger)s * interval '1 s' AS soonest,
-           notifications_may_ring(send_from, send_until, time_zone, now() + %(stagger)s * interval '1 s') AS may_ring
-    FROM grid_branch
+    SELECT id, soonest, notifications_may_ring(send_from, send_until, time_zone, soonest) AS may_ring
+    FROM grid_branch, (SELECT greatest(now(), %(not_before)s::timestamptz) + %(stagger)s * interval '1 s') s(soonest)
 ), owed AS (
-    INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
-                                        address_key, state, error_code, not_before, done_at)
-    SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
+    INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, letter_id, channel,
+                                        lane, address_key, state, error_code, not_before, done_at)
+    SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.letter_id, a.channel,
+           a.lane, a.address_key,
            CASE WHEN a.opted_out AND NOT %(mandatory)s THEN :SUPPRESSED ELSE :PENDING END,
            CASE WHEN a.opted_out AND NOT %(mandatory)s THEN 'opted_out' ELSE '' END,
-           CASE WHEN a.channel = 'sms' AND NOT %(quiet_exempt)s AND a.lane <> :LIFE_SUPPORT
+           CASE WHEN a.channel = 'sms' AND NOT %(quiet_exempt)s
+                     AND (a.lane <> :LIFE_SUPPORT OR a.letter_id IS NOT NULL)
                 THEN h.may_ring ELSE h.soonest END,
            CASE WHEN a.opted_out AND NOT %(mandatory)s THEN now() END
     FROM audience a JOIN hours h ON h.id = a.branch_id
@@ -154,13 +161,15 @@ hours AS MATERIALIZED ( -- asked once a branch, not once a message
     ON CONFLICT DO NOTHING
     RETURNING customer_id, channel
 ), merged AS (
-    -- whoever shares an address that is written to already; a row of an earlier chunk keeps its place by its key
+    -- whoever shares an address that is written to already, unless each has words of their own; a row of an earlier
+    -- chunk keeps its place by its key
     INSERT INTO notifications_delivery (day, notice_id, customer_id, branch_id, service_point_id, channel, lane,
                                         address_key, state, done_at)
     SELECT %(day)s, %(notice)s, a.customer_id, a.branch_id, a.service_point_id, a.channel, a.lane, a.address_key,
            :MERGED, now()
     FROM audience a
-    WHERE NOT EXISTS (SELECT FROM owed o WHERE o.customer_id = a.customer_id AND o.channel = a.channel) {more}
+    WHERE a.letter_id IS NULL {more}
+      AND NOT EXISTS (SELECT FROM owed o WHERE o.customer_id = a.customer_id AND o.channel = a.channel)
     ON CONFLICT DO NOTHING
     RETURNING 1
 )
@@ -189,18 +198,23 @@ AND NOT EXISTS (
 
 def _insert(notice: Notice, *, lo: int, hi: int, stagger: float = 0.0) -> int:
     """The rows of one chunk: what is owed, and beside it who shares an address with somebody who is written to."""
-    facts = {**_facts(notice), "lo": lo, "hi": hi, "stagger": stagger}
+    facts = {**facts_of(notice), "lo": lo, "hi": hi, "stagger": stagger}
     more = ""
     if notice.kind in TAKES_BACK:
         parts = [_FAMILY, _last_told(), f"audience AS MATERIALIZED ({_TOLD_AUDIENCE})"]
     else:
-        parts = [f"audience AS MATERIALIZED ({with_states(_PLACES_AUDIENCE, rows=_rows(notice))})"]
+        parts = [f"audience AS MATERIALIZED ({with_states(AUDIENCE, those=_AT_PLACES, rows=_rows(notice))})"]
     if notice.kind == NoticeKind.NEW:
         facts["heard"] = _heard(notice)
         if notice.generation > 1 or NoticeKind.ANNOUNCED in facts["heard"]:
             parts, more = [_FAMILY, *parts, _last_told(of="audience")], _NOT_HEARD
     elif notice.kind == NoticeKind.ANNOUNCED and notice.generation > 1:
         more = _NOT_ANNOUNCED
+    return messages_owe(parts=parts, facts=facts, more=more)
+
+
+def messages_owe(*, parts: Sequence[str], facts: dict[str, Any], more: str = "") -> int:
+    """Write down what is owed to the ``audience`` that these queries name. Returns the number of messages."""
     with connection.cursor() as db:
         db.execute(f"WITH {', '.join(parts)}, {_INSERT.format(more=more)}", facts)
         return int(db.fetchone()[0])
@@ -218,7 +232,8 @@ def _heard(notice: Notice) -> list[str]:
     return [str(kind) for kind in (SAYS_OFF if is_start_told else (*ANNOUNCES, *SAYS_OFF))]
 
 
-def _facts(notice: Notice) -> dict[str, Any]:
+def facts_of(notice: Notice) -> dict[str, Any]:
+    """What the queries about a notice ask for."""
     return {
         "notice": notice.pk,
         "outage": notice.outage_id,
@@ -230,17 +245,14 @@ def _facts(notice: Notice) -> dict[str, Any]:
         "says_from": notice.says_from,
         "says_until": notice.says_until,
         "slack": notice.slack,
+        "not_before": None,
+        "stagger": 0.0,
         "key": address_secret(),
         "told": [int(state) for state in TOLD_STATES],
         "announces": [str(kind) for kind in ANNOUNCES],
         # having been told which of these, somebody waits for what takes it back
         "holds": [str(kind) for kind in (ANNOUNCES if notice.kind == NoticeKind.MOVED else (*ANNOUNCES, *SAYS_OFF))],
     }
-
-
-def address_secret() -> str:
-    """What keys the hash of an address, so that nobody finds a number by trying them all."""
-    return f"address:{settings.SECRET_KEY}:"
 
 
 # --- the steps --------------------------------------------------------------------------------------
@@ -295,7 +307,7 @@ def _plan_one() -> bool:
             .order_by("lane", "pk")[:20]
         )
         for notice in candidates:
-            facts = {**_facts(notice), "size": CHUNK_CUSTOMERS, "origin": notice.origin}
+            facts = {**facts_of(notice), "size": CHUNK_CUSTOMERS, "origin": notice.origin}
             plan = _PLAN_TOLD if notice.kind in TAKES_BACK else with_states(_PLAN_PLACES, rows=_rows(notice))
             with connection.cursor() as db:
                 if any(_answers(db, question, facts) for question in _waits_for(notice)):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
+from grid.models import Branch, Customer, ServicePoint
 from outages.models import Outage
 
 
 class NoticeKind(models.TextChoices):
-    """What is said: that it will be off, that it is off, and what takes either back."""
+    """What is said: that it will be off, that it is off, and what takes either back; or to each customer their own."""
 
     ANNOUNCED = "announced", _("announced")
     REMINDER_EARLY = "reminder_early", _("first reminder")
@@ -27,6 +30,7 @@ class NoticeKind(models.TextChoices):
     PARTLY_RESTORED = "partly_restored", _("partly restored")
     RESTORED = "restored", _("restored")
     CANCELLED = "cancelled", _("cancelled")
+    LETTER = "letter", _("letter")
 
 
 # it will be off, from then until then; "moved" also takes back the window that was announced before
@@ -102,6 +106,18 @@ def with_states(sql: str, **parts: str) -> str:
     return re.sub(r"(?<!:):([A-Z_]+)\b", lambda match: str(int(numbers[match[1]])), sql)
 
 
+# of contact ``p``, with ``address_secret()`` as its key
+ADDRESS_KEY: Final = """
+substring(sha256(convert_to(
+    %(key)s || CASE p.kind WHEN 'phone' THEN 'sms:' ELSE 'email:' END || lower(p.value), 'UTF8')) FOR 16)
+"""
+
+
+def address_secret() -> str:
+    """What keys the hash of an address, so that nobody finds a number by trying them all."""
+    return f"address:{settings.SECRET_KEY}:"
+
+
 # of message ``d``; a customer whose message was joined with another's of the same address was told by that one
 WAS_TOLD: Final = with_states("""
 (d.state = ANY(%(told)s) OR d.state = :MERGED AND EXISTS (
@@ -115,6 +131,8 @@ class Notice(models.Model):
     """通知: one thing to say to one audience; the single row that is flipped when it is no longer to be said."""
 
     origin = models.CharField(_("origin"), max_length=64)
+    # whoever may see and stop it; the outage's own, where it is about one
+    branch = models.ForeignKey(Branch, models.PROTECT, related_name="+")
     outage = models.ForeignKey(Outage, models.PROTECT, null=True, blank=True, related_name="notices")
     kind = models.CharField(_("kind"), max_length=20, choices=NoticeKind)
     generation = models.PositiveSmallIntegerField(default=1)
@@ -139,7 +157,7 @@ class Notice(models.Model):
     event_id = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
-    branch_lookup = "outage__branch"
+    branch_lookup = "branch"
     read_capability = "delivery.read"
 
     class Meta:
@@ -150,6 +168,10 @@ class Notice(models.Model):
             models.UniqueConstraint(fields=["origin", "kind", "generation"], name="notice_once"),
             models.CheckConstraint(
                 condition=Q(approver="") | ~Q(approver=F("author")), name="notice_approver_is_another"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="letter", outage__isnull=True) | ~Q(kind="letter") & Q(outage__isnull=False),
+                name="notice_letters_are_about_no_outage",
             ),
         ]
         indexes = [
@@ -175,12 +197,43 @@ class NoticeChunk(models.Model):
         indexes = [models.Index(fields=["notice"], name="notice_chunk_open", condition=Q(is_done=False))]
 
 
+class Letter(models.Model):
+    """信函: what is said to one customer alone, kept word for word: the proof of what was said.
+
+    Its deliveries name it; whoever issued it finds it again by ``ref``. Once withdrawn it is not sent any more.
+    """
+
+    notice = models.ForeignKey(Notice, models.PROTECT, related_name="letters", db_index=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="letters")
+    service_point = models.ForeignKey(ServicePoint, models.PROTECT, null=True, blank=True, related_name="+")
+    ref = models.CharField(_("reference"), max_length=64)
+    subject = models.CharField(pgettext_lazy("letter", "subject"), max_length=120)
+    text = models.TextField(pgettext_lazy("letter", "text"))
+    language = models.CharField(_("language"), max_length=8)
+    created_at = models.DateTimeField(db_default=Now())
+    withdrawn_at = models.DateTimeField(pgettext_lazy("letter", "withdrawn"), null=True, blank=True)
+
+    branch_lookup = "notice__branch"
+    read_capability = "delivery.read"
+
+    class Meta:
+        verbose_name = _("letter")
+        verbose_name_plural = _("letters")
+        constraints = [
+            # "to one customer": whoever has more to say to somebody says it in one letter
+            models.UniqueConstraint(fields=["notice", "customer"], name="letter_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref
+
+
 class Delivery(models.Model):
     """送达记录: one message owed to one customer through one channel, exactly once.
 
     Partitioned by the notice's day; made and written by SQL only. It holds no address: that is read from the
     customer's contact when it is sent. ``address_key`` is a keyed hash of the address, so that one address is
-    written to once per notice.
+    written to once per notice; letters are each their own, whoever shares the address.
     """
 
     pk = models.CompositePrimaryKey("day", "id")
@@ -191,6 +244,7 @@ class Delivery(models.Model):
     customer_id = models.BigIntegerField()
     branch_id = models.BigIntegerField()
     service_point_id = models.BigIntegerField(null=True)
+    letter_id = models.BigIntegerField(null=True)
     channel = models.CharField(max_length=8, choices=Channel)
     lane = models.SmallIntegerField(choices=Lane)
     address_key = models.BinaryField(max_length=16)

@@ -10,22 +10,23 @@ from standards.errors import Forbidden
 
 if TYPE_CHECKING:
     from accounts.actor import Actor
+    from grid.models import Branch
     from outages.models import Outage
 
 
-def may_read_deliveries(*, actor: Actor, outage: Outage) -> bool:
-    return actor_may(actor, "delivery.read", outage.branch.pos)
+def may_read_deliveries(*, actor: Actor, branch: Branch) -> bool:
+    return actor_may(actor, "delivery.read", branch.pos)
 
 
-def require_read_deliveries(*, actor: Actor, outage: Outage) -> None:
+def require_read_deliveries(*, actor: Actor, branch: Branch) -> None:
     """Raises ``Forbidden``."""
-    if not may_read_deliveries(actor=actor, outage=outage):
+    if not may_read_deliveries(actor=actor, branch=branch):
         raise Forbidden()
 
 
-def require_pause(*, actor: Actor, outage: Outage) -> None:
+def require_pause(*, actor: Actor, branch: Branch) -> None:
     """Raises ``Forbidden``."""
-    if not actor_may(actor, "notice.pause", outage.branch.pos):
+    if not actor_may(actor, "notice.pause", branch.pos):
         raise Forbidden()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -240,11 +240,9 @@ def notice_write(
     now = timezone.now()
     origin = f"outage:{outage.pk}"
     last = Notice.objects.filter(origin=origin, kind=kind).aggregate(n=Max("generation"))["n"] or 0
-    with connection.cursor() as db:
-        db.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
-        day = db.fetchone()[0]
     notice = Notice.objects.create(
         origin=origin,
+        branch=outage.branch,
         outage=outage,
         kind=kind,
         generation=last + 1,
@@ -254,12 +252,20 @@ def notice_write(
         slack=smallest_change(outage),
         policy=_policy(kind, outage, now),
         expires_at=_expires(kind, says_from, says_until, now),
-        day=day,
+        day=day_now(),
         author=author,
         event_id=event_id,
     )
     _supersede(outage, SUPERSEDES[kind], by=notice)
     return notice
+
+
+def day_now() -> date:
+    """The partition that takes the messages of a notice written now, by the database's clock."""
+    with connection.cursor() as db:
+        db.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
+        today: date = db.fetchone()[0]
+    return today
 
 
 def smallest_change(outage: Outage) -> timedelta:

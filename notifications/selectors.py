@@ -70,7 +70,7 @@ class Funnel:
 
 def outage_funnels(*, actor: Actor, outage: Outage) -> list[Funnel]:
     """The notices of an outage, newest first, with how far each has come. Raises ``Forbidden``."""
-    policies.require_read_deliveries(actor=actor, outage=outage)
+    policies.require_read_deliveries(actor=actor, branch=outage.branch)
     notices = list(Notice.objects.filter(outage=outage).order_by("-pk")[:20])
     if not notices:
         return []

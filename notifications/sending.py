@@ -211,16 +211,18 @@ def _granted(db: Any, account: str, channel: str, rate: float) -> int:
 # whoever was told a window hears that very one taken back, wherever the outage has moved in between
 _RENDER: Final = with_states(
     """
-SELECT owed.day, owed.id, owed.channel, n.id, n.kind, n.says_from, n.says_until, n.mandatory, c.language,
+SELECT owed.day, owed.id, owed.channel, n.id, n.kind, n.says_from, n.says_until, n.mandatory,
+       coalesce(l.language, c.language),
        o.kind, o.reference, o.place, o.public_reason_zh, o.public_reason_en, o.next_update_by,
        coalesce(o.etr_set_at, o.updated_at), b.name, b.name_en, b.phone, b.time_zone, p.value, p.opted_out, back.at,
-       now(), was.says_from, was.says_until
+       now(), was.says_from, was.says_until, l.subject, l.text
 FROM unnest(%(days)s::date[], %(ids)s::bigint[]) k(day, id)
 JOIN notifications_delivery owed ON owed.day = k.day AND owed.id = k.id AND owed.day = ANY(%(days)s::date[])
 JOIN notifications_notice n ON n.id = owed.notice_id
 JOIN grid_customer c ON c.id = owed.customer_id
 JOIN grid_branch b ON b.id = owed.branch_id
-JOIN outages_outage o ON o.id = n.outage_id
+LEFT JOIN outages_outage o ON o.id = n.outage_id
+LEFT JOIN notifications_letter l ON l.id = owed.letter_id
 LEFT JOIN LATERAL (
     SELECT p.value, p.opted_out FROM grid_contactpoint p
     WHERE p.customer_id = c.id AND p.kind = CASE owed.channel WHEN 'sms' THEN 'phone' ELSE 'email' END
@@ -252,7 +254,7 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
     epoch = SystemState.objects.values_list("epoch", flat=True).get(pk=1)
     ready: list[Rendered] = []
     poisoned: list[tuple[Key, str]] = []
-    said: dict[tuple[Any, ...], texts.Words] = {}  # most messages of a batch say the same
+    said: dict[tuple[Any, ...], texts.Words] = {}
     with connection.cursor() as db:
         db.execute(
             _RENDER,
@@ -268,17 +270,15 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
         rows = db.fetchall()
     for row in rows:
         key: Key = (row[0], row[1])
-        channel, notice, mandatory, address, opted_out = row[2], row[3], row[7], row[20], row[21]
+        channel, mandatory, language, address, opted_out = row[2], row[7], row[8], row[20], row[21]
         if not address:
             poisoned.append((key, "no_address"))
             continue
         if opted_out and not mandatory:
             poisoned.append((key, "opted_out"))
             continue
-        facts = _facts(row)
-        same = (notice, facts.language[:2], facts.branch, facts.restored_at, facts.was_from, facts.was_until)
         try:
-            words = said[same] if same in said else said.setdefault(same, texts.compose(facts))
+            words = _words(row, said)
         except texts.RenderError as broken:
             poisoned.append((key, f"render_{broken}"[:64]))
             continue
@@ -291,22 +291,30 @@ def render(keys: Sequence[Key]) -> tuple[list[Rendered], list[tuple[Key, str]]]:
                     subject=words.subject,
                     text=words.text,
                     letter=words.letter if channel == Channel.EMAIL else "",
-                    language="zh" if facts.language.startswith("zh") else "en",
+                    language="zh" if language.startswith("zh") else "en",
                 ),
             )
         )
     return ready, poisoned
 
 
+def _words(row: Sequence[Any], said: dict[tuple[Any, ...], texts.Words]) -> texts.Words:
+    """A letter's own words, or those of the notice, put together once for all of a batch to whom they are the same."""
+    if row[27] is not None:
+        return texts.enclose(subject=row[26], text=row[27], language=row[8], branch=_branch(row))
+    facts = _facts(row)
+    same = (row[3], facts.language[:2], facts.branch, facts.restored_at, facts.was_from, facts.was_until)
+    return said[same] if same in said else said.setdefault(same, texts.compose(facts))
+
+
 def _facts(row: Sequence[Any]) -> texts.Facts:
-    language: str = row[8]
     back: datetime | None = row[22]
     since, until, was_from, was_until = row[5], row[6], row[24], row[25]
     if row[4] == NoticeKind.CANCELLED and since is not None and was_from is not None:
         since, until = was_from, was_until  # a move in between may not have reached everybody
     return texts.Facts(
         kind=row[4],
-        language=language,
+        language=row[8],
         at=row[23],
         time_zone=row[19],
         outage_kind=row[9],
@@ -321,9 +329,15 @@ def _facts(row: Sequence[Any]) -> texts.Facts:
         restored_at=back or row[5],
         was_from=was_from,
         was_until=was_until,
-        branch=row[16] if language.startswith("zh") else row[17] or row[16],
+        branch=_branch(row),
         phone=row[18],
     )
+
+
+def _branch(row: Sequence[Any]) -> str:
+    """Whoever signs, in the language of the message."""
+    name: str = row[16] if row[8].startswith("zh") else row[17] or row[16]
+    return name
 
 
 _POISON: Final = with_states("""
@@ -380,9 +394,17 @@ EXISTS (
          OR EXISTS (SELECT FROM outages_interruption i WHERE i.service_point_id = s.id
                     AND i.actual IS NOT NULL AND upper(i.actual) IS NULL OFFSET 0)))
 """
-_TRUE_FOR_THEM: Final = f"(NOT n.needs_off OR {_STILL_OFF}) AND (NOT n.needs_on OR NOT {_OFF_ANYHOW})"
+# a message without a letter looks at no letter
+_LETTER_STANDS: Final = """
+(d.letter_id IS NULL OR EXISTS (
+    SELECT FROM notifications_letter l WHERE l.id = d.letter_id AND l.withdrawn_at IS NULL OFFSET 0))
+"""
+_TRUE_FOR_THEM: Final = (
+    f"(NOT n.needs_off OR {_STILL_OFF}) AND (NOT n.needs_on OR NOT {_OFF_ANYHOW}) AND {_LETTER_STANDS}"
+)
+# a life hangs on the outage, never on a letter
 _MAY_RING: Final = with_states("""
-(n.quiet_exempt OR d.channel = 'email' OR d.lane = :LIFE_SUPPORT
+(n.quiet_exempt OR d.channel = 'email' OR d.lane = :LIFE_SUPPORT AND d.letter_id IS NULL
  OR notifications_may_ring(b.send_from, b.send_until, b.time_zone, now()) = now())
 """)
 _UNWANTED: Final = """
@@ -435,7 +457,8 @@ FROM (
                     ELSE :PENDING END AS state,
                CASE WHEN whole.status = 'paused' THEN 'paused'
                     WHEN whole.expires_at <= now() THEN 'expired'
-                    WHEN n.id IS NULL OR NOT ({true}) THEN 'not_true'
+                    WHEN n.id IS NULL OR NOT ({true})
+                        THEN CASE WHEN d.letter_id IS NULL THEN 'not_true' ELSE 'withdrawn' END
                     WHEN {unwanted} THEN 'suppressed'
                     ELSE 'quiet_hours' END AS code
     ) r
@@ -600,17 +623,20 @@ FROM over WHERE d.day = over.day AND d.id = over.id
 
 # no receipt came, and the policy says that twice is better than never; the key is the same, so a provider that
 # honours it sends nothing twice
-_RECONCILE: Final = with_states("""
+_RECONCILE: Final = with_states(
+    """
 WITH again AS (
     SELECT d.day, d.id FROM notifications_delivery d JOIN notice_sendable n ON n.id = d.notice_id
     JOIN notifications_notice whole ON whole.id = d.notice_id
-    WHERE d.state = :UNKNOWN AND d.done_at <= now() - %(wait)s::interval
+    WHERE d.state = :UNKNOWN AND d.done_at <= now() - %(wait)s::interval AND {letter_stands}
       AND (d.channel = 'email' OR d.lane = :LIFE_SUPPORT OR whole.policy = %(resend)s)
     LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE notifications_delivery d SET state = :PENDING, done_at = NULL, not_before = now()
 FROM again WHERE d.day = again.day AND d.id = again.id
-""")
+""",
+    letter_stands=_LETTER_STANDS,
+)
 
 
 def deliveries_reap(*, limit: int = SWEEP) -> dict[str, int]:

@@ -105,13 +105,13 @@ def notice_resume(*, notice_id: int, actor: Actor) -> Notice:
 def _locked(notice_id: int, actor: Actor) -> Notice:
     notice = (
         Notice.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("outage__branch")
+        .select_related("branch")
         .filter(pk=notice_id)
         .first()
     )
-    if notice is None or notice.outage is None:
+    if notice is None:
         raise NotFound()
-    policies.require_pause(actor=actor, outage=notice.outage)
+    policies.require_pause(actor=actor, branch=notice.branch)
     return notice
 
 
@@ -209,7 +209,7 @@ _INVARIANTS: Final[dict[str, str]] = {
     """,
     "nobody is written to twice in one notice": """
         SELECT min(id)::text FROM notifications_delivery WHERE state <> :MERGED
-        GROUP BY day, notice_id, channel, address_key HAVING count(*) > 1
+        GROUP BY day, notice_id, channel, address_key, letter_id HAVING count(*) > 1
     """,
     "nothing was sent after its time": """
         SELECT d.id::text FROM notifications_delivery d JOIN notifications_notice n ON n.id = d.notice_id
@@ -239,6 +239,12 @@ _INVARIANTS: Final[dict[str, str]] = {
         WHERE m.kind = 'moved' AND d.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN) AND EXISTS (
             SELECT FROM notifications_delivery o WHERE o.day = m.day AND o.notice_id = m.id
               AND o.customer_id = d.customer_id AND o.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN))
+    """,
+    "a withdrawn letter is not sent afterwards": """
+        SELECT d.id::text FROM notifications_letter l JOIN notifications_notice n ON n.id = l.notice_id
+        JOIN notifications_delivery d ON d.day = n.day AND d.notice_id = n.id AND d.letter_id = l.id
+        JOIN notifications_attempt a ON a.day = d.day AND d.id = ANY(a.delivery_ids)
+        WHERE d.state IN (:SENDING, :ACCEPTED, :DELIVERED, :UNKNOWN) AND a.started_at > l.withdrawn_at + interval '10 s'
     """,
     "a debt is never announced": """
         SELECT n.id::text FROM notifications_notice n JOIN outages_outage o ON o.id = n.outage_id

@@ -33,6 +33,9 @@ _GSM: Final = frozenset(
 _GSM_TWICE: Final = frozenset("^{}\\[~]|€\f")
 
 
+_BROKEN: Final = (TemplateDoesNotExist, TemplateSyntaxError, LookupError, ValueError, TypeError)
+
+
 class RenderError(Exception):
     """This message cannot be put into words; it fails alone."""
 
@@ -71,21 +74,39 @@ class Words:
 
 def compose(facts: Facts) -> Words:
     """The words of one message. Raises ``RenderError``."""
-    language = "zh" if facts.language.startswith("zh") else "en"
+    language = _template_language(facts.language)
     try:
         context = _context(facts, language)
         subject, _line, text = _rendered(f"{facts.kind}.{language}", context).partition("\n---\n")
-        subject, text = _one_line(subject), _one_line(text)
-        letter = _rendered(f"letter.{language}", {**context, "text": text})
-    except (TemplateDoesNotExist, TemplateSyntaxError, LookupError, ValueError, TypeError) as broken:
+    except _BROKEN as broken:
         raise RenderError(type(broken).__name__) from broken
+    return enclose(subject=subject, text=text, language=language, branch=facts.branch)
+
+
+def enclose(*, subject: str, text: str, language: str, branch: str) -> Words:
+    """The words of one message, and the letter around them. Raises ``RenderError``."""
+    subject, text = fit(subject=subject, text=text)
+    try:
+        letter = _rendered(f"letter.{_template_language(language)}", {"text": text, "branch": branch})
+    except _BROKEN as broken:
+        raise RenderError(type(broken).__name__) from broken
+    return Words(subject=subject, text=text, letter=letter)
+
+
+def fit(*, subject: str, text: str) -> tuple[str, str]:
+    """Subject and text as every channel can carry them, each one line. Raises ``RenderError``."""
+    subject, text = _one_line(subject), _one_line(text)
     if not subject or not text:
         raise RenderError("empty")
     if sms_segments(text) > SMS_LIMIT:
         raise RenderError("too_long")
     if len(subject) > SUBJECT_LIMIT:
         subject = f"{subject[: SUBJECT_LIMIT - 1]}…"
-    return Words(subject=subject, text=text, letter=letter)
+    return subject, text
+
+
+def _template_language(language: str) -> str:
+    return "zh" if language.startswith("zh") else "en"
 
 
 def sms_segments(text: str) -> int:

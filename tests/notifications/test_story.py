@@ -200,7 +200,7 @@ def test_a_suspicion_that_was_wrong_says_nothing(
 def test_a_debt_is_never_announced(city: SmallCity, asha: Actor, smtp: SmtpServer, sms: SmsGateway) -> None:
     outage_open(
         kind="non_payment", action="start", actor=Actor.system("billing"),
-        service_point_ids=[city.service_points["SP0003"].pk], started_at=timezone.now(),
+        service_point_ids=[city.service_points["SP0003"].pk], started_at=timezone.now(), cutoff_order=1,
     )  # fmt: skip
 
     turn()
