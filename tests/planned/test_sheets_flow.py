@@ -15,9 +15,10 @@ from pytest_django import Settings
 
 from accounts.actor import Actor
 from grid.models import GridElement
+from grid.spreadsheets import books
+from grid.spreadsheets.files import FileEmpty
 from outages.planned import services
 from outages.planned.intake import columns, reading, workbooks
-from outages.planned.intake.files import FileEmpty
 from outages.planned.intake.problems import Problem
 from outages.planned.models import ColumnMapping, PlannedWork, PlanPeriod, PlanSheet
 from outages.planned.services import sheets
@@ -344,7 +345,7 @@ def test_the_branchs_workbook_comes_back_with_what_is_wrong(city: SmallCity, pia
     only = python_calamine.load_workbook(io.BytesIO(wrong)).get_sheet_by_name("周计划").to_python()
     assert [row[0] for row in only[2:]] == ["2"]
 
-    table = reading.table_of(reading.book_of(back))
+    table = reading.table_of(books.book_of(back))
     assert [line.cells[0] for line in table.rows] == ["1", "2"]
     assert table.rows[1].cells[7] == "+1234"  # the escape is taken off again
 
@@ -352,7 +353,7 @@ def test_the_branchs_workbook_comes_back_with_what_is_wrong(city: SmallCity, pia
 def test_our_template_is_understood_as_it_comes(city: SmallCity, pia: Actor, plan: PlanPeriod) -> None:
     data = workbooks.template(feeders=[("F1", "F1号设备")])
 
-    first = reading.book_of(data).sheets[0]
+    first = books.book_of(data).sheets[0]
 
     assert first.name == "Plan"
     headings = first.lines[0].cells

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from accounts.pages import cell_text
-from outages.planned.intake import files, reading
-from outages.planned.intake.files import (
+from grid.spreadsheets import books, files
+from grid.spreadsheets.files import (
     FileEmpty,
     FileEncrypted,
     FileHasMacros,
@@ -26,6 +26,7 @@ from outages.planned.intake.files import (
     FileTooWide,
     FileUnpacksTooBig,
 )
+from outages.planned.intake import reading
 from tests.planned.books import HEADINGS, book
 
 HERE = Path(__file__).parent / "files"
@@ -93,7 +94,7 @@ def test_a_workbook_that_is_not_only_one_is_refused(
     change: Callable[[dict[str, bytes]], object], refusal: type[FileRefused]
 ) -> None:
     with pytest.raises(refusal):
-        reading.book_of(packed(change))
+        books.book_of(packed(change))
 
 
 def test_a_small_file_that_would_unpack_to_gigabytes_is_never_unpacked() -> None:
@@ -106,14 +107,14 @@ def test_a_small_file_that_would_unpack_to_gigabytes_is_never_unpacked() -> None
         at = data.rfind(b"PK\x01\x02", 0, at)
 
     with pytest.raises(FileRefused):
-        reading.book_of(bytes(data))
+        books.book_of(bytes(data))
 
 
 def test_a_bomb_inside_a_workbook_is_not_looked_into() -> None:
     inner = packed(bomb)
     data = packed(lambda parts: parts.update({"xl/embeddings/inner.xlsx": inner}))
 
-    assert len(reading.book_of(data).sheets[0].lines) == 2
+    assert len(books.book_of(data).sheets[0].lines) == 2
 
 
 def test_two_parts_of_one_name_are_refused() -> None:
@@ -122,7 +123,7 @@ def test_two_parts_of_one_name_are_refused() -> None:
         archive.writestr(SHEET, b"<worksheet/>")
 
     with pytest.raises(FileRefused):
-        reading.book_of(out.getvalue())
+        books.book_of(out.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_two_parts_of_one_name_are_refused() -> None:
 )
 def test_what_is_something_else_is_told_by_its_content(data: bytes, refusal: type[FileRefused]) -> None:
     with pytest.raises(refusal):
-        reading.book_of(data)
+        books.book_of(data)
 
 
 def test_a_locked_zip_is_told_as_such() -> None:
@@ -157,7 +158,7 @@ def test_a_locked_zip_is_told_as_such() -> None:
         at = data.find(b"PK\x01\x02", at + 4)
 
     with pytest.raises(FileEncrypted):
-        reading.book_of(bytes(data))
+        books.book_of(bytes(data))
 
 
 def test_fifty_thousand_empty_rows_cost_nothing() -> None:
@@ -165,15 +166,15 @@ def test_fifty_thousand_empty_rows_cost_nothing() -> None:
         rows = b"".join(b'<row r="%d"><c r="A%d" s="1"/></row>' % (n, n) for n in range(3, 50_003))
         parts[SHEET] = parts[SHEET].replace(b"</sheetData>", rows + b"</sheetData>")
 
-    assert len(reading.table_of(reading.book_of(packed(empty))).rows) == 1
+    assert len(reading.table_of(books.book_of(packed(empty))).rows) == 1
 
 
 def test_too_many_rows_are_refused_with_the_number() -> None:
-    lines = "\n".join(f"{n},T11,2026-12-03 08:00,2026-12-03 12:00" for n in range(reading.MAX_ROWS + 1))
+    lines = "\n".join(f"{n},T11,2026-12-03 08:00,2026-12-03 12:00" for n in range(books.MAX_ROWS + 1))
     data = f"编号,停电设备名称,停电开始时间,停电结束时间\n{lines}".encode()
 
     with pytest.raises(FileTooManyRows) as refused:
-        reading.table_of(reading.book_of(data))
+        reading.table_of(books.book_of(data))
 
     assert "20000" in str(refused.value)
 
@@ -183,7 +184,7 @@ def test_a_formula_without_a_value_is_told_at_its_cell() -> None:
         row = b'<row r="3"><c r="A3"><f>1+1</f></c><c r="C3" t="inlineStr"><is><t>T11</t></is></c></row></sheetData>'
         parts[SHEET] = parts[SHEET].replace(b"</sheetData>", row)
 
-    line = reading.book_of(packed(formula)).sheets[0].lines[-1]
+    line = books.book_of(packed(formula)).sheets[0].lines[-1]
 
     assert line.cells[0].endswith("=1+1")
 
@@ -202,7 +203,7 @@ def test_text_files_of_any_office_are_read(encoding: str, delimiter: str) -> Non
         + delimiter.join(["1", "", "T11", "12/3 8:00", "12/3 12:00", "检修，试验", "", ""])
     )
 
-    table = reading.table_of(reading.book_of(text.encode(encoding)))
+    table = reading.table_of(books.book_of(text.encode(encoding)))
 
     assert table.rows[0].cells[5] == "检修，试验"
     assert table.mapping[2] == "elements"
@@ -210,7 +211,7 @@ def test_text_files_of_any_office_are_read(encoding: str, delimiter: str) -> Non
 
 @pytest.mark.parametrize("name", ["plan.xls", "plan.ods"])
 def test_older_and_other_programs_are_read(name: str) -> None:
-    table = reading.table_of(reading.book_of((HERE / name).read_bytes()))
+    table = reading.table_of(books.book_of((HERE / name).read_bytes()))
 
     assert table.headers[:2] == ("编号", "停电线路名称")
     assert [line.cells[:1] for line in table.rows] == [("C-01",), ("C-02",)]
@@ -223,7 +224,7 @@ def test_a_file_that_would_end_the_parsers_process_is_refused() -> None:
     data[3651] = 0x81
 
     with pytest.raises(FileRefused):
-        reading.book_of(bytes(data))
+        books.book_of(bytes(data))
 
 
 def test_broken_files_are_refused_and_never_more() -> None:
@@ -233,4 +234,4 @@ def test_broken_files_are_refused_and_never_more() -> None:
         for _change in range(10):
             data[dice.randrange(len(data))] = dice.randrange(256)
         with suppress(FileRefused):
-            reading.book_of(bytes(data))
+            books.book_of(bytes(data))

@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from accounts.actor import Actor
 from grid.models import GridElement
+from grid.spreadsheets import books
 from outages.planned.intake import columns, reading, workbooks
 from outages.planned.intake.problems import Problem
 from outages.planned.models import PlannedWork, PlanPeriod
@@ -189,7 +190,7 @@ def test_midnight_is_a_time_where_the_cell_shows_hours(city: SmallCity, pia: Act
     assert datetime.fromisoformat(first.values["starts_at"]) == ahead(20, 0)
     assert datetime.fromisoformat(second.values["ends_at"]) == ahead(22, 0)
     back = workbooks.returned(sheets.table_of(sheet), [], mapping={})
-    assert reading.table_of(reading.book_of(back)).rows[0].cells[3] == f"{day(0):%Y-%m-%d} 00:00"
+    assert reading.table_of(books.book_of(back)).rows[0].cells[3] == f"{day(0):%Y-%m-%d} 00:00"
 
 
 # --- names ----------------------------------------------------------------------------------------------
@@ -231,7 +232,7 @@ def test_text_that_looks_like_a_formula_stays_text_through_another_program(
             ["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile", "--convert-to", kind, made],  # noqa: S607
             cwd=tmp_path, check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        line = reading.table_of(reading.book_of((tmp_path / f"back.{kind}").read_bytes())).rows[0]
+        line = reading.table_of(books.book_of((tmp_path / f"back.{kind}").read_bytes())).rows[0]
         assert line.cells[5:8] == ('=HYPERLINK("http://x")', "@SUM(A1)", "+1")
         if kind == "ods":
             assert b"of:=" not in (tmp_path / "back.ods").read_bytes()

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from grid.spreadsheets.markup import FIRST_DAY, UNCALCULATED
 from outages.planned.intake import choices
-from outages.planned.intake.markup import FIRST_DAY, UNCALCULATED
 from outages.planned.intake.problems import CellProblem
 
 A_DAY: Final = 24 * 60

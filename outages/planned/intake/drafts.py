@@ -14,10 +14,11 @@ from django.db import connection
 from django.db.models import Prefetch, Q
 
 from grid import topology
+from grid.spreadsheets.words import in_every_language
 from outages.planned import checks, lifecycle
 from outages.planned.findings import Finding, Weight
 from outages.planned.intake import places
-from outages.planned.intake.problems import FINDING, Problem, in_every_language
+from outages.planned.intake.problems import FINDING, Problem
 from outages.planned.intake.rows import Row, Setting, row_read, start_field
 from outages.planned.models import PlannedWork, SheetRow, WindowState, WorkState, WorkWindow
 from outages.planned.selectors import subject_of_draft

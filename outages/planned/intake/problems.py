@@ -6,15 +6,14 @@ A problem is kept as plain data, so that everybody reads it in their own languag
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from django.conf import settings
-from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from grid.spreadsheets.words import in_my_language
 from outages.planned.intake.choices import choice_words
 from outages.planned.intake.columns import BY_NAME
 
@@ -98,20 +97,6 @@ _FINDINGS: Final[Mapping[str, _Text]] = {
     "calendar": _("An unwelcome day"),
     "alternatives": _("Say whether live-line work and transfer supply were considered"),
 }
-
-
-def in_every_language(say: Callable[[], object]) -> dict[str, str]:
-    """What is said now to be read later by anybody: language -> words."""
-    words = {}
-    for language, _name in settings.LANGUAGES:
-        with translation.override(language):
-            words[language] = str(say())
-    return words
-
-
-def in_my_language(words: Mapping[str, str]) -> str:
-    """What was said, in the reader's language if it is there."""
-    return words.get(translation.get_language() or "", "") or next(iter(words.values()), "")
 
 
 @dataclass(frozen=True)

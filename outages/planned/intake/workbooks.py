@@ -15,10 +15,11 @@ from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from accounts.pages import cell_text
+from grid.spreadsheets.books import Line, text_of
 from outages.planned.intake import choices
 from outages.planned.intake.columns import BY_NAME, PROBLEM
 from outages.planned.intake.problems import Problem
-from outages.planned.intake.reading import Line, Table, text_of
+from outages.planned.intake.reading import Table
 
 _ROWS: Final = 500  # of the template that have lists and formats
 _DAY: Final = "yyyy-mm-dd hh:mm"

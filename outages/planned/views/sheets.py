@@ -21,10 +21,10 @@ from accounts.actor import Actor
 from accounts.pages import page_or_fragment, wants_fragment
 from accounts.policies import require
 from accounts.requests import actor_of
+from grid.spreadsheets.files import FileRefused
 from outages.planned import policies, selectors, tasks
 from outages.planned.forms.sheets import SheetUploadForm
 from outages.planned.intake import columns, workbooks
-from outages.planned.intake.files import FileRefused
 from outages.planned.intake.problems import Problem
 from outages.planned.models import PlanSheet
 from outages.planned.services import sheets

@@ -14,10 +14,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
+from grid.spreadsheets.files import refusal
+from grid.spreadsheets.words import in_my_language
 from outages.planned import policies
 from outages.planned.intake import columns
-from outages.planned.intake.files import refusal
-from outages.planned.intake.problems import Problem, in_my_language
+from outages.planned.intake.problems import Problem
 from outages.planned.intake.rows import texts_of
 from outages.planned.models import PlanSheet, SheetRow, SheetState
 from outages.planned.services import sheets

@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from grid.models import Branch
+from grid.spreadsheets import books, files
 from outages.planned import policies
-from outages.planned.intake import columns, drafts, files, reading
+from outages.planned.intake import columns, drafts, reading
 from outages.planned.intake.drafts import Checked, Tell
 from outages.planned.intake.rows import Setting, texts_of
 from outages.planned.models import ColumnMapping, PlanPeriod, PlanSheet, SheetRow, SheetState, WorkClass
@@ -101,7 +102,7 @@ def sheet_read(*, sheet_id: int) -> dict[str, int]:
 def _read(sheet: PlanSheet, tell: Tell) -> dict[str, int]:
     tell(5, "reading")
     try:
-        book = reading.book_of(path_of(sheet).read_bytes())
+        book = books.book_of(path_of(sheet).read_bytes())
         table = reading.table_of(book, sheet_name=sheet.sheet_name)
     except files.FileRefused as refused:
         return failed(sheet, refused.code, refused.params)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from accounts.actor import Actor
-from outages.planned.intake import cells, reading
+from grid.spreadsheets import books
+from outages.planned.intake import cells
 from outages.planned.intake.rows import texts_of
 from outages.planned.models import PlanSheet, SheetRow, SheetState
 from outages.planned.services.sheets.kept import (
@@ -31,7 +32,7 @@ def row_edit(*, actor: Actor, sheet_id: int, number: int, field: str, text: str)
             raise NotFound(field="row")
         if field not in editable_in(sheet):
             raise NotFound(field="field")
-        record.edits = {**record.edits, field: text.replace("\x00", "").strip()[: reading.MAX_TEXT]}
+        record.edits = {**record.edits, field: text.replace("\x00", "").strip()[: books.MAX_TEXT]}
         _check_again(sheet, [record])
         counted(sheet)
         record.refresh_from_db()
@@ -52,7 +53,7 @@ def rows_replace(*, actor: Actor, sheet_id: int, field: str, old: str, new: str,
             parts = cells.split_names(said)
             if old in (said, *parts):
                 whole = new if said == old else "、".join(new if part == old else part for part in parts)
-                record.edits = {**record.edits, field: whole.replace("\x00", "").strip()[: reading.MAX_TEXT]}
+                record.edits = {**record.edits, field: whole.replace("\x00", "").strip()[: books.MAX_TEXT]}
                 changed.append(record)
         _check_again(sheet, changed)
         counted(sheet)

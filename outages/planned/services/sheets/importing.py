@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
+from grid.spreadsheets import files
 from outages.planned import lifecycle, policies
-from outages.planned.intake import files
 from outages.planned.intake.drafts import Tell, Work
 from outages.planned.models import PlanSheet, SheetRow, SheetState, WorkState
 from outages.planned.services.gates import works_save

@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actor import Actor
 from grid.models import Branch
 from grid.services import progress_told
+from grid.spreadsheets import books
+from grid.spreadsheets.words import in_every_language
 from outages.planned import lifecycle, policies
 from outages.planned.intake import columns, drafts, reading
 from outages.planned.intake.drafts import Checked, Tell
-from outages.planned.intake.problems import in_every_language
 from outages.planned.intake.reading import Table
 from outages.planned.intake.rows import Row, Setting, texts_of
 from outages.planned.models import PlanPeriod, PlanSheet, SheetRow, SheetState
@@ -51,7 +52,7 @@ def path_of(sheet: PlanSheet) -> Path:
 
 def table_of(sheet: PlanSheet) -> Table:
     """The file's table once more, for handing the workbook back. Raises ``FileRefused``, ``FileNotFoundError``."""
-    return reading.table_of(reading.book_of(path_of(sheet).read_bytes()), sheet_name=sheet.sheet_name)
+    return reading.table_of(books.book_of(path_of(sheet).read_bytes()), sheet_name=sheet.sheet_name)
 
 
 def setting_of(sheet: PlanSheet) -> Setting:

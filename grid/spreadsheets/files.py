@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from django.utils.translation import gettext_lazy as _
 
-from outages.planned.intake import biff, markup
+from grid.spreadsheets import biff, markup
 from standards.errors import DomainError
 
 MAX_BYTES: Final = 20 * 1024**2
@@ -49,7 +49,7 @@ class FileTooBig(FileRefused):
 
 class FileUnpacksTooBig(FileRefused):
     code = "sheet_unpacks_too_big"
-    message = _("Unpacked, the file is far too large. Save it again as .xlsx with nothing but the plan in it.")
+    message = _("Unpacked, the file is far too large. Save it again as .xlsx with nothing but the table in it.")
 
 
 class FileTooWide(FileRefused):
