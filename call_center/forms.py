@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from call_center.models import Call, CallbackResult, CallReason, CallScope, SafetyQuestion
+from billing_cutoffs.models import HoldKind
+from call_center.models import Call, CallbackResult, CallReason, CallScope, IdentityItem, SafetyQuestion
 
 LANGUAGES = [("zh-hans", "中文"), ("en", "English")]
 
@@ -74,6 +77,52 @@ DRAFT_FIELDS = ("reason", "scope", "callback_wanted", "note", "language", *Safet
 def draft_from(data: Mapping[str, Any]) -> dict[str, str]:
     # a NUL would not be text to PostgreSQL
     return {name: str(data[name]).replace("\x00", "") for name in DRAFT_FIELDS if name in data}
+
+
+class CardForm(forms.Form):
+    """One of the small forms beside the log: its fields have ids of their own."""
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data, auto_id=f"{type(self).__name__.lower()}_%s")
+
+
+class IdentityForm(CardForm):
+    """What the caller has confirmed. The last payment is not shown to the agent: the caller names it."""
+
+    items = forms.MultipleChoiceField(
+        label=_("The caller has confirmed"), choices=IdentityItem, widget=forms.CheckboxSelectMultiple
+    )
+    paid = forms.DecimalField(label=_("Amount named"), required=False, min_value=0, max_digits=14, decimal_places=2)
+
+    @property
+    def minimum(self) -> int:
+        return int(settings.IDENTITY_ITEMS)
+
+    def clean(self) -> dict[str, Any]:
+        answers = super().clean() or self.cleaned_data
+        items = answers.get("items", [])
+        if items and len(items) < self.minimum:
+            self.add_error(
+                "items",
+                ngettext("At least %(n)s of these.", "At least %(n)s of these.", self.minimum) % {"n": self.minimum},
+            )
+        if IdentityItem.PAYMENT in items and answers.get("paid") is None:
+            self.add_error("paid", _("Which amount did the caller name?"))
+        return answers
+
+
+class HoldForm(CardForm):
+    """What the caller asks for: time to pay what they promise, or that a bill is looked into."""
+
+    kind = forms.ChoiceField(
+        label=_("Ask for a hold"), choices=[(kind.value, kind.label) for kind in (HoldKind.PROMISE, HoldKind.DISPUTE)]
+    )
+    until = forms.DateField(label=_("until the end of"), widget=forms.DateInput(attrs={"type": "date"}))
+    reason = forms.CharField(label=_("what the caller says"), max_length=500, required=False)
+
+
+class ComplaintForm(CardForm):
+    text = forms.CharField(label=_("Complaint about the cut"), max_length=500)
 
 
 class CallbackForm(forms.Form):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from grid.models import Branch, Customer, ServicePoint
 from outages.faults.models import TroubleReport
-from outages.models import Outage
+from outages.models import Outage, OutageKind
 
 
 class CallReason(models.TextChoices):
@@ -21,6 +23,8 @@ class CallReason(models.TextChoices):
     PLANNED = "planned", _("asks about announced work")
     VOLTAGE = "voltage", _("flicker or low voltage")
     HAZARD = "hazard", _("danger on the line")
+    BILLING = "billing", _("bill, payment or cut-off")
+    COMPLAINT = "complaint", pgettext_lazy("call", "complaint")
     OTHER = "other", _("something else")
 
 
@@ -91,6 +95,8 @@ class Call(models.Model):
     said_en = models.TextField(_("what was said (English)"), blank=True)
     said_at = models.DateTimeField(_("said at"), null=True, blank=True)
     told_etr = models.DateTimeField(_("time promised"), null=True, blank=True)
+    # it spoke of a debt: kept as evidence, shown to nobody once the call is over
+    said_is_private = models.BooleanField(_("speaks of a debt"), default=False)
 
     draft = models.JSONField(default=dict, blank=True, editable=False)
     draft_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -137,9 +143,51 @@ class Call(models.Model):
         return self.callback_wanted and self.outage_id is not None and self.reason in PROMISING_REASONS
 
     @property
+    def shown_outage(self) -> Outage | None:
+        """The outage as a list or a later call shows it: a cut for a debt is nobody else's business."""
+        return self.outage if self.outage is not None and self.outage.kind != OutageKind.NON_PAYMENT else None
+
+    @property
     def dangers(self) -> list[str]:
         """The safety questions that were answered with yes."""
         return [question for question in SafetyQuestion.values if self.safety.get(question) is True]
+
+
+class IdentityItem(models.TextChoices):
+    """What a caller can confirm to show that the account is theirs."""
+
+    HOLDER = "holder", _("name of the account holder")
+    ADDRESS = "address", _("full address of the premises")
+    NUMBER = "number", _("last digits of the meter or telephone number")
+    PAYMENT = "payment", _("amount of the last payment")
+
+
+class IdentityCheck(models.Model):
+    """身份核实: in this call, for these premises, the agent has heard enough to speak of the account.
+
+    It ends with the call, with another choice of premises, or when the agent takes it back.
+    """
+
+    call = models.ForeignKey(Call, models.CASCADE, related_name="identity_checks")
+    service_point = models.ForeignKey(ServicePoint, models.PROTECT, related_name="+")
+    items = ArrayField(models.CharField(max_length=8, choices=IdentityItem), verbose_name=_("confirmed"))
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("by"))
+    at = models.DateTimeField(_("at"), db_default=Now())
+    withdrawn_at = models.DateTimeField(_("taken back at"), null=True, blank=True)
+
+    branch_lookup = "service_point__branch"
+    read_capability = "call.log"
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("identity check")
+        verbose_name_plural = _("identity checks")
+        constraints = [
+            models.CheckConstraint(condition=Q(items__len__gte=1), name="identity_has_items"),
+            models.UniqueConstraint(
+                fields=["call", "service_point"], condition=Q(withdrawn_at__isnull=True), name="identity_stands_once"
+            ),
+        ]
 
 
 class CallbackState(models.TextChoices):

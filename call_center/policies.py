@@ -39,6 +39,21 @@ def may_read_in_clear(*, actor: Actor, call: Call) -> bool:
     return actor_may(actor, "customer.read_call", branch.pos if branch is not None else None)
 
 
+def may_ask_identity(*, actor: Actor, call: Call) -> bool:
+    """The agent who is talking to the caller may check who they are, and then speak of the account."""
+    branch = call.branch
+    return (
+        branch is not None
+        and may_read_in_clear(actor=actor, call=call)
+        and actor_may(actor, "arrears.read_call", branch.pos)
+    )
+
+
+def require_ask_identity(*, actor: Actor, call: Call) -> None:
+    if not may_ask_identity(actor=actor, call=call):
+        raise Forbidden()
+
+
 def may_log(*, actor: Actor, call: Call) -> bool:
     """A call is logged by the agent who took it."""
     return call.agent_id == actor.user_id and may_take_calls(actor)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts.actor import Actor
 from accounts.scope import visible_to
 from call_center import policies
-from call_center.models import Call, Callback, CallbackState, CallReason, Pin
+from call_center.models import Call, Callback, CallbackState, CallReason, IdentityCheck, Pin
 from grid.models import GridElement, ServicePoint
 from outages import kinds
 from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SUSPECTED, Cause
@@ -51,7 +51,7 @@ _STATES: Final[dict[str, tuple[str | Promise, str, str]]] = {
     "suspected": (_lazy("Perhaps off, being checked"), "p2", "amber"),
     "restored": (_lazy("Restored"), "restored", "green"),
     "on": (_lazy("Nothing known"), "p3", "quiet"),
-    "unknown": (_lazy("Verify identity first"), "p2", "amber"),
+    "unknown": (_lazy("To be checked with the caller"), "p2", "amber"),
 }
 
 
@@ -101,6 +101,14 @@ def service_point_for(*, actor: Actor, service_point_id: int) -> ServicePoint:
     return found
 
 
+def identity_standing(*, actor: Actor, call: Call) -> IdentityCheck | None:
+    """The check by which this agent may speak of the account now: in this call, for the premises chosen."""
+    if not policies.may_ask_identity(actor=actor, call=call):
+        return None
+    checks = IdentityCheck.objects.filter(call=call, service_point=call.service_point_id, by=actor.user_id)
+    return checks.filter(withdrawn_at__isnull=True).first()
+
+
 # --- the answer -------------------------------------------------------------------------------------
 
 
@@ -122,6 +130,11 @@ class Evidence:
         if begins is None or until is None:
             return False
         return timezone.localtime(begins).date() == timezone.localtime(until).date()
+
+    @property
+    def is_private(self) -> bool:
+        """Its page is not for whoever answers calls."""
+        return self.cause.kind == OutageKind.NON_PAYMENT
 
     @property
     def is_called_off(self) -> bool:
@@ -189,6 +202,8 @@ class Answer:
             return CallReason.HAZARD
         if self.state == "restored":
             return CallReason.STILL_OUT
+        if self.lead is not None and self.lead.is_private:
+            return CallReason.BILLING
         if self.state == "on" and self.is_about_an_announcement:
             return CallReason.PLANNED
         return CallReason.NO_SUPPLY
@@ -202,10 +217,12 @@ class Answer:
         )
 
 
-def answer(*, service_point: ServicePoint, call: Call | None = None, at: datetime | None = None) -> Answer:
+def answer(
+    *, service_point: ServicePoint, call: Call | None = None, at: datetime | None = None, verified: bool = False
+) -> Answer:
     """Why this caller is off and when it will be back, with its evidence; five statements at most."""
     at = at or timezone.now()
-    verdict = supply_status(service_point, at)
+    verdict = supply_status(service_point, at, verified=verified)
     causes = [_evidence(cause, at) for cause in verdict.causes]
     promise = _promise_broken(service_point, verdict, call)
     return Answer(
@@ -312,6 +329,7 @@ class Told:
     at: datetime | None = None
     etr: datetime | None = None
     outage_id: int | None = None
+    is_private: bool = False  # it spoke of a debt
 
 
 def told_sign(verdict: Verdict) -> str:
@@ -324,6 +342,7 @@ def told_sign(verdict: Verdict) -> str:
             "etr": verdict.quote.isoformat() if verdict.quote is not None else "",
             "outage": lead.outage_id if lead is not None else None,
             "point": verdict.service_point_id,
+            "private": any(cause.kind == OutageKind.NON_PAYMENT for cause in (*verdict.causes, *verdict.upcoming)),
         },
         salt=_SALT,
         compress=True,
@@ -344,6 +363,7 @@ def told_read(signed: str, *, service_point_id: int | None) -> Told:
         at=datetime.fromisoformat(value["at"]),
         etr=datetime.fromisoformat(value["etr"]) if value["etr"] else None,
         outage_id=value["outage"],
+        is_private=value["private"],
     )
 
 
@@ -540,6 +560,7 @@ class CallbackRow:
     name: str
     address: str
     phone: str
+    reference: str  # of the outage, unless it was a cut for a debt
 
 
 def callback_row(callback: Callback) -> CallbackRow:
@@ -549,4 +570,5 @@ def callback_row(callback: Callback) -> CallbackRow:
         name=policies.mask_name(point.customer.name),
         address=policies.mask_address(point.address),
         phone=callback.phone or _("no number"),
+        reference="" if callback.outage.kind == OutageKind.NON_PAYMENT else callback.outage.reference,
     )

@@ -2,21 +2,26 @@
 
 from django.urls import path
 
-from call_center import views
+from call_center.views import calls, debts
 
 app_name = "call_center"
 urlpatterns = [
-    path("", views.console, name="console"),
-    path("search/", views.find, name="search"),
-    path("pop/", views.pop, name="pop"),
-    path("call/start/", views.start, name="start"),
-    path("call/<uuid:key>/", views.call, name="call"),
-    path("call/<uuid:key>/card/", views.card, name="card"),
-    path("call/<uuid:key>/premises/", views.choose, name="choose"),
-    path("call/<uuid:key>/draft/", views.draft, name="draft"),
-    path("call/<uuid:key>/log/", views.log, name="log"),
-    path("calls/", views.calls, name="calls"),
-    path("callbacks/", views.callbacks, name="callbacks"),
-    path("callbacks/<int:callback_id>/", views.callback_record, name="callback_record"),
-    path("pins/", views.pin, name="pin"),
+    path("", calls.console, name="console"),
+    path("search/", calls.find, name="search"),
+    path("pop/", calls.pop, name="pop"),
+    path("call/start/", calls.start, name="start"),
+    path("call/<uuid:key>/", calls.call, name="call"),
+    path("call/<uuid:key>/card/", calls.card, name="card"),
+    path("call/<uuid:key>/premises/", calls.choose, name="choose"),
+    path("call/<uuid:key>/draft/", calls.draft, name="draft"),
+    path("call/<uuid:key>/log/", calls.log, name="log"),
+    path("call/<uuid:key>/identity/", debts.identity, name="identity"),
+    path("call/<uuid:key>/identity/withdraw/", debts.identity_withdraw, name="identity_withdraw"),
+    path("call/<uuid:key>/hold/", debts.hold, name="hold"),
+    path("call/<uuid:key>/complaint/", debts.complaint, name="complaint"),
+    path("call/<uuid:key>/safe/", debts.safe, name="safe"),
+    path("calls/", calls.calls, name="calls"),
+    path("callbacks/", calls.callbacks, name="callbacks"),
+    path("callbacks/<int:callback_id>/", calls.callback_record, name="callback_record"),
+    path("pins/", calls.pin, name="pin"),
 ]

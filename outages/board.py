@@ -106,9 +106,13 @@ class Row:
         return self.outage.etr or self.outage.planned_end
 
 
-def for_the_board(outages: QuerySet[Outage]) -> QuerySet[Outage]:
-    """Debts are private and are not work of the control room."""
-    return outages.exclude(kind=OutageKind.NON_PAYMENT)
+def for_the_board(outages: QuerySet[Outage], *, now: datetime) -> QuerySet[Outage]:
+    """What the kinds put there. Of debts it is who has paid and still waits, for those who may read of debts at all."""
+    for handler in kinds.all_handlers():
+        wanted = handler.on_board(now)
+        if wanted is not None:
+            outages = outages.filter(~Q(kind=handler.kind) | wanted)
+    return outages
 
 
 def current(outages: QuerySet[Outage], *, now: datetime) -> QuerySet[Outage]:
@@ -174,7 +178,7 @@ def _reports(now: datetime) -> int | None:
 
 
 def by_attention(rows: Iterable[Thin], facts: dict[int, BoardFacts], *, now: datetime) -> list[Thin]:
-    """Safety, then critical customers, then the longest without a crew, then overdue, then size."""
+    """Safety, broken promises, critical customers, the longest without a crew, overdue, size."""
 
     def key(row: Thin) -> tuple[float, ...]:
         own = facts.get(row.id, NOBODY)
@@ -182,6 +186,7 @@ def by_attention(rows: Iterable[Thin], facts: dict[int, BoardFacts], *, now: dat
         return (
             0 if row.is_under_way or own.late else 1 if row.status == OutageStatus.SCHEDULED else 2,
             not own.safety,
+            not own.first,
             not row.critical_out,
             -waiting if row.is_under_way else 0,
             not (row.is_overdue(now) or own.late),

@@ -12,6 +12,7 @@ RANK_SUSPECTED: Final = 6
 RANK_RESTORED: Final = 7
 RANK_UPCOMING: Final = 8
 RANK_CALLED_OFF: Final = 9
+RANK_UNCONFIRMED: Final = 10  # announced, and its window ended without a word whether it was off
 
 RECENTLY_RESTORED: Final = timedelta(hours=12)
 UPCOMING: Final = timedelta(days=7)
@@ -51,6 +52,11 @@ class Cause:
     def expected(self, at: datetime) -> datetime | None:
         """When this cause should clear, or ``None`` if that is not known or has passed."""
         return self.until if self.until is not None and self.until > at else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Of a cut: the account is in order, and it is ours to bring the supply back."""
+        return self.until is not None or self.next_update_by is not None
 
     def is_overdue(self, at: datetime) -> bool:
         return self.until is not None and self.until <= at

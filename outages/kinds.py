@@ -14,6 +14,8 @@ from django.utils.functional import Promise
 from outages.models import OutageKind
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from accounts.actor import Actor
     from grid.models import ServicePoint
     from outages.causes import Cause
@@ -39,6 +41,7 @@ class BoardFacts:
     unassigned_since: datetime | None = None  # nobody has been sent yet
     late: bool = False  # something that was announced should have happened by now
     soon: bool = False  # somebody should look within the hour
+    first: bool = False  # a promise to one customer is broken: above everything but a danger
 
 
 class KindHandler:
@@ -57,6 +60,8 @@ class KindHandler:
     is_public: bool = True
     # action -> capabilities that are enough beside the record's own (a planner starts planned work)
     also_by: Mapping[str, tuple[str, ...]] = {}
+    # it knows more only of premises that an outage of its own touches; nobody else's answer waits for it
+    contributes_to_its_own: bool = False
     reason_zh: str = ""  # said when the record holds no public reason
     reason_en: str = ""
     steps: tuple[tuple[str, str | Promise], ...] = ()  # of the detail page's stepper
@@ -79,6 +84,10 @@ class KindHandler:
     def contribute(self, service_points: Sequence[ServicePoint], at: datetime) -> dict[int, Contribution]:
         """Further causes for the verdicts, by service point; at most one statement for all of them."""
         return {}
+
+    def on_board(self, now: datetime) -> Q | None:
+        """Which of this kind's outages stand on the board; ``None`` for all of them."""
+        return None
 
     def board_facts(self, outage_ids: Collection[int]) -> dict[int, BoardFacts]:
         """What the board shows of these open outages beside the record; at most one statement."""

@@ -6,17 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.actor import Actor
 from accounts.policies import actor_may
-from accounts.scope import branch_condition, visible_to
+from accounts.scope import branch_condition, branch_filter, visible_to
 from grid.importers.names import e164
 from grid.models import Branch, ServicePoint
 from outages.models import Interruption, Outage, OutageEvent, OutageKind
 from standards.errors import Forbidden, NotFound
-
-_SEES_DEBTS = ("cutoff.propose", "cutoff.approve", "audit.read")
 
 
 def outages_visible_to(actor: Actor) -> QuerySet[Outage]:
@@ -24,10 +22,9 @@ def outages_visible_to(actor: Actor) -> QuerySet[Outage]:
     if not actor_may(actor, "outage.read"):
         return Outage.objects.none()
     outages = visible_to(actor, Outage.objects.all()).select_related("branch", "feeder")
-    # a debt is the business of those who run cut-offs; the console tells an agent once the caller is verified
-    if not any(actor_may(actor, capability) for capability in _SEES_DEBTS):
-        outages = outages.exclude(kind=OutageKind.NON_PAYMENT)
-    return outages
+    # a debt is the business of those who read cut-offs there; the console tells an agent once the caller is verified
+    debts = branch_filter(actor, Outage, "cutoff.read")
+    return outages if debts is None else outages.filter(~Q(kind=OutageKind.NON_PAYMENT) | debts)
 
 
 def outages_public() -> QuerySet[Outage]:

@@ -23,6 +23,7 @@ from outages.causes import (
     RANK_RESTORED,
     RANK_SAFETY,
     RANK_SUSPECTED,
+    RANK_UNCONFIRMED,
     RANK_UPCOMING,
     RECENTLY_RESTORED,
     UPCOMING,
@@ -102,7 +103,10 @@ def supply_statuses(
     causes = _from_record(service_points, at)
     disagreeing: set[int] = set()
     for handler in kinds.all_handlers():
-        for point_id, contribution in handler.contribute(service_points, at).items():
+        asked = service_points
+        if handler.contributes_to_its_own:
+            asked = [point for point in asked if any(cause.kind == handler.kind for cause in causes[point.pk])]
+        for point_id, contribution in (handler.contribute(asked, at) if asked else {}).items():
             causes[point_id].extend(contribution.causes)
             if contribution.disagreement:
                 disagreeing.add(point_id)
@@ -167,11 +171,13 @@ def _cause(row: dict[str, Any], at: datetime) -> Cause | None:
             # whoever did not hear of the move still waits for the window before it
             window = {"begins": row["was_begins"], "until": row["was_until"]}
         return Cause(rank=RANK_CALLED_OFF, blocks=False, **window, **facts)
-    if row["status"] == "scheduled" and row["planned_end"] > at:
-        was = {"was_begins": row["was_begins"], "was_until": row["was_until"]}
-        ahead = Cause(rank=RANK_UPCOMING, blocks=False, **window, **was, **facts)
-        return ahead if row["planned_start"] - at <= UPCOMING or ahead.has_moved(at) else None
-    return None
+    if row["status"] != "scheduled" or at - row["planned_end"] > RECENTLY_RESTORED:
+        return None
+    if row["planned_end"] <= at:
+        return Cause(rank=RANK_UNCONFIRMED, blocks=False, **window, **facts)
+    was = {"was_begins": row["was_begins"], "was_until": row["was_until"]}
+    ahead = Cause(rank=RANK_UPCOMING, blocks=False, **window, **was, **facts)
+    return ahead if row["planned_start"] - at <= UPCOMING or ahead.has_moved(at) else None
 
 
 def judge(
@@ -179,7 +185,7 @@ def judge(
 ) -> Verdict:
     """Weigh what is true. Pure: the twelve fixtures of ``domain.md`` 5.6 call it directly."""
     tz = ZoneInfo(service_point.branch.time_zone)
-    debt = [cause for cause in causes if cause.kind == "non_payment"]
+    withheld = not verified and any(_needs_an_agent(cause, at) for cause in causes)
     told = [cause for cause in causes if verified or cause.kind != "non_payment"]
     upcoming = sorted((c for c in told if c.rank == RANK_UPCOMING), key=lambda c: c.begins or at)
     called_off = sorted((c for c in told if c.rank == RANK_CALLED_OFF), key=lambda c: c.begins or at)
@@ -193,12 +199,18 @@ def judge(
     else:
         current = current[:1]
     blocking = [c for c in current if c.blocks]
-    withheld = any(c.blocks for c in debt) and not verified
     quote = None if withheld else _quote(blocking, at, tz)
     lead = blocking[0] if blocking and current[0].blocks else (current[0] if current else None)
     residual = _residual(blocking, at)
     words = Words(
-        at=at, tz=tz, quote=quote, withheld=withheld, residual=residual, upcoming=upcoming, called_off=called_off
+        at=at,
+        tz=tz,
+        quote=quote,
+        withheld=withheld,
+        residual=residual,
+        doubted=next((c for c in current if c.rank == RANK_SUSPECTED), None),
+        upcoming=upcoming,
+        called_off=called_off,
     )
     return Verdict(
         service_point_id=service_point.pk,
@@ -215,6 +227,16 @@ def judge(
         sentence_en=words.en(lead),
         state=_state(lead, withheld),
     )
+
+
+def _needs_an_agent(cause: Cause, at: datetime) -> bool:
+    """What nobody hears from a machine: an announced window that ended without a word, and a debt.
+
+    Both get the same words and the same state, so neither can be told from the other.
+    """
+    if cause.kind == "non_payment" and (cause.blocks or cause.is_due(at)):
+        return True
+    return cause.rank == RANK_UNCONFIRMED
 
 
 def _state(lead: Cause | None, withheld: bool) -> str:
@@ -236,12 +258,13 @@ def _quote(blocking: list[Cause], at: datetime, tz: ZoneInfo) -> datetime | None
 
 
 def _residual(blocking: list[Cause], at: datetime) -> Cause | None:
-    """A cause that will remain when the leading one clears."""
+    """The cause that will remain longest when the leading one clears."""
     if len(blocking) < 2:
         return None
-    lead_clears = blocking[0].expected(at)
-    for other in blocking[1:]:
-        clears = other.expected(at)
-        if clears is None or lead_clears is None or clears > lead_clears:
-            return other
-    return None
+    lead_clears, last = blocking[0].expected(at), _clears_last(blocking[1:], at)
+    clears = last.expected(at)
+    return last if clears is None or lead_clears is None or clears > lead_clears else None
+
+
+def _clears_last(causes: list[Cause], at: datetime) -> Cause:
+    return max(causes, key=lambda cause: ((clears := cause.expected(at)) is None, clears or at))

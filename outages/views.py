@@ -29,7 +29,7 @@ from grid.models import Branch
 from outages import board, kinds, places, policies, selectors
 from outages.filters import BoardFilter
 from outages.forms import NoteForm
-from outages.models import Outage, OutageKind, OutageStatus
+from outages.models import Outage, OutageStatus
 from outages.services import outage_note
 from outages.timeline import Entry, entries_of, estimates_of, label_of
 from standards.errors import DomainError, Forbidden, NotFound
@@ -92,7 +92,7 @@ def _board_live(request: HttpRequest, actor: Actor) -> dict[str, Any]:
 
 
 def _board(request: HttpRequest, actor: Actor, *, now: datetime) -> dict[str, Any]:
-    everything = board.for_the_board(selectors.outages_visible_to(actor))
+    everything = board.for_the_board(selectors.outages_visible_to(actor), now=now)
     is_narrowed = _is_narrowed(request)
     whole = board.thin(board.current(everything, now=now))
     shown = board.thin(BoardFilter(request.GET, queryset=everything).qs) if is_narrowed else whole
@@ -140,7 +140,8 @@ def _reader(request: HttpRequest) -> Actor:
 def board_csv(request: HttpRequest) -> StreamingHttpResponse:
     """The filtered list as a spreadsheet would want it."""
     actor = _reader(request)
-    filterset = BoardFilter(request.GET, queryset=board.for_the_board(selectors.outages_visible_to(actor)))
+    everything = board.for_the_board(selectors.outages_visible_to(actor), now=timezone.now())
+    filterset = BoardFilter(request.GET, queryset=everything)
     rows = filterset.qs.order_by("-started_at", "-id").iterator(chunk_size=1000)
     heads = [label_of(name) for name in _COLUMNS]
     return csv_response("outages", heads, ([_cell(outage, name) for name in _COLUMNS] for outage in rows))
@@ -164,7 +165,8 @@ def board_geojson(request: HttpRequest) -> JsonResponse:
     """Where the outages of the list are: a point each, sized by customers. No personal data."""
     actor = _reader(request)
     now = timezone.now()
-    everything = board.for_the_board(selectors.outages_visible_to(actor))
+    # nobody's unpaid bill is on a map
+    everything = selectors.outages_visible_to(actor).filter(is_public=True)
     shown = board.thin(BoardFilter(request.GET, queryset=everything).qs)
     facts = board.facts_of(shown)
     rows = board.rows_of(board.by_attention(shown, facts, now=now), everything, facts, now=now)
@@ -227,12 +229,9 @@ def detail(request: HttpRequest, reference: str) -> HttpResponse:
 
 def _outage(actor: Actor, reference: str) -> Outage:
     try:
-        outage = selectors.outage_by_reference(actor=actor, reference=reference)
+        return selectors.outage_by_reference(actor=actor, reference=reference)
     except NotFound as missing:
         raise Http404(str(missing)) from missing
-    if outage.kind == OutageKind.NON_PAYMENT and not actor_may(actor, "cutoff.read", outage.branch.pos):
-        raise Http404
-    return outage
 
 
 def _detail(outage: Outage, actor: Actor) -> dict[str, Any]:

@@ -79,6 +79,7 @@ class Words:
     quote: datetime | None
     withheld: bool
     residual: Cause | None
+    doubted: Cause | None  # a suspected outage beside what is certain
     upcoming: list[Cause]
     called_off: list[Cause]
 
@@ -121,6 +122,10 @@ class Words:
         """Unless something is announced for right now."""
         return lead is None and not self.withheld and not (self._changed and self._changed.is_due(self.at))
 
+    @property
+    def _cut_is_due(self) -> bool:
+        return self._changed is not None and self._changed.kind == "non_payment"
+
     def _stays_on(self, cause: Cause, lead: Cause | None) -> bool:
         """Nothing is wrong now, and nothing else is announced for the time of what was called off."""
         begins, until = cause.begins or self.at, cause.until or self.at
@@ -134,7 +139,7 @@ class Words:
             if self.withheld:
                 return "您这里的供电情况需要由客服人员与您核实后说明。"
             if not self._says_nothing_is_known(lead):
-                return "如果您这里到时还没有恢复供电，请再联系我们。"
+                return "" if self._cut_is_due else "如果您这里到时还没有恢复供电，请再联系我们。"
             return "目前没有影响您这里的停电记录。请先看一下家里的总开关；如果还是没电，我马上为您登记报修。"
         if lead.rank == RANK_SAFETY:
             return "请马上远离断落或冒火的电线和设备，不要触碰任何东西，也不要让别人靠近；我们已通知抢修人员赶往现场。"
@@ -155,22 +160,40 @@ class Words:
             return self._zh_news(lead)
         if self.residual is not None:
             return self._zh_residual(lead, self.residual)
+        if lead.kind == "non_payment":
+            return self._zh_cut(lead)
         if self.quote is not None:
             return f"预计{self._t(self.quote, 'zh')}前恢复供电。"
         return self._zh_unknown(lead)
+
+    def _zh_cut(self, cut: Cause) -> str:
+        """What brings back a supply that was cut: the payment, or, once that is done, we."""
+        if not cut.is_settled:
+            way = "缴清欠费后我们会尽快安排复电。"
+        elif self.quote is not None:
+            way = f"账户手续已经办妥，预计{self._t(self.quote, 'zh')}前恢复供电。"
+        elif cut.until is None:
+            way = "账户手续已经办妥，我们正在加紧复电，一有消息会马上告诉您。"
+        else:
+            way = "账户手续已经办妥，复电比原先说的要晚，我们正在加紧处理，一有消息会马上告诉您。"
+        if self.doubted is None:
+            return way
+        return f"{way}另外，您附近有停电报告，我们正在核实；如果属实，要等它修好才能来电。"
 
     def _zh_residual(self, lead: Cause, residual: Cause) -> str:
         clears = lead.expected(self.at)
         first = f"线路预计{self._t(rounded_etr(clears, self.at, self.tz), 'zh')}前恢复，但" if clears else "另外，"
         if residual.kind == "non_payment":
-            return f"{first}您这里还因{residual.reason_zh}停电，缴清后才能复电。"
+            line = "" if clears else self._zh_unknown(lead)
+            off = f"{line}{first}您这里还因{residual.reason_zh}停电"
+            if not residual.is_settled:
+                return f"{off}：要等线路恢复并且缴清欠费才能来电，只缴费不会马上来电。"
+            return f"{off}。{self._zh_cut(residual)}"
         if self.quote is not None:
             return f"{first}您这里还受{residual.reason_zh}影响，预计{self._t(self.quote, 'zh')}前恢复供电。"
         return f"{first}您这里还受{residual.reason_zh}影响。{self._zh_unknown(residual)}"
 
     def _zh_unknown(self, cause: Cause) -> str:
-        if cause.kind == "non_payment":
-            return "缴清欠费后我们会尽快安排复电。"
         if self._is_stale(cause):
             return f"我们掌握的情况是{self._age(cause)}分钟前的，正在核实。"
         late = "恢复时间比原先说的要晚，" if cause.is_overdue(self.at) else "恢复时间还在确认，"
@@ -188,6 +211,9 @@ class Words:
             now = self._zh_window(cause.begins, cause.until)
             return f"原先通知的{was}因{cause.reason_zh}停电，已改为{now}。"
         window = self._zh_window(cause.begins, cause.until)
+        if cause.kind == "non_payment":
+            now = "，现在随时可能执行" if cause.is_due(self.at) else ""
+            return f"如果没有缴清欠费，{window}之间您这里可能因{cause.reason_zh}停电{now}；缴清就不会停。"
         if cause.rank == RANK_CALLED_OFF:
             stays = "，您这里照常供电" if self._stays_on(cause, lead) else ""
             return f"原先通知的{window}因{cause.reason_zh}停电已经取消{stays}。"
@@ -205,7 +231,7 @@ class Words:
             if self.withheld:
                 return "An agent needs to check the supply at your premises with you."
             if not self._says_nothing_is_known(lead):
-                return "If your power is not back by then, please call us again."
+                return "" if self._cut_is_due else "If your power is not back by then, please call us again."
             return (
                 "We know of no outage at your premises. Please look at your main switch first;"
                 " if there is still no power, I will report it right away."
@@ -235,9 +261,30 @@ class Words:
             return self._en_news(lead)
         if self.residual is not None:
             return self._en_residual(lead, self.residual)
+        if lead.kind == "non_payment":
+            return self._en_cut(lead)
         if self.quote is not None:
             return f"We expect it back by {self._t(self.quote, 'en')}."
         return self._en_unknown(lead)
+
+    def _en_cut(self, cut: Cause) -> str:
+        if not cut.is_settled:
+            way = "We reconnect as soon as the account is paid."
+        elif self.quote is not None:
+            way = f"The account is settled; we reconnect you by {self._t(self.quote, 'en')}."
+        elif cut.until is None:
+            way = "The account is settled; we are reconnecting you and will tell you as soon as there is news."
+        else:
+            way = (
+                "The account is settled, and reconnecting you is taking longer than we said;"
+                " we are pressing on with it and will tell you as soon as there is news."
+            )
+        if self.doubted is None:
+            return way
+        return (
+            f"{way} There are also reports of an outage near you, which we are checking;"
+            " if they are right, the power returns only once that is repaired."
+        )
 
     def _en_residual(self, lead: Cause, residual: Cause) -> str:
         clears = lead.expected(self.at)
@@ -246,7 +293,14 @@ class Words:
         else:
             first = "In addition,"
         if residual.kind == "non_payment":
-            return f"{first} your supply is also off because of {residual.reason_en}; it returns once that is paid."
+            line = "" if clears else f"{self._en_unknown(lead)} "
+            off = f"{line}{first} your supply is also off because of {residual.reason_en}."
+            if not residual.is_settled:
+                return (
+                    f"{off} Paying alone does not bring it back:"
+                    " it returns once the line is back and the account is paid."
+                )
+            return f"{off} {self._en_cut(residual)}"
         if self.quote is not None:
             return (
                 f"{first} you are also affected by {residual.reason_en};"
@@ -255,8 +309,6 @@ class Words:
         return f"{first} you are also affected by {residual.reason_en}. {self._en_unknown(residual)}"
 
     def _en_unknown(self, cause: Cause) -> str:
-        if cause.kind == "non_payment":
-            return "We reconnect as soon as the account is paid."
         if self._is_stale(cause):
             return f"Our information is {self._age(cause)} minutes old; we are checking."
         if cause.is_overdue(self.at):
@@ -274,6 +326,13 @@ class Words:
             now = self._en_window(cause.begins, cause.until)
             return f"the outage announced for {was} because of {cause.reason_en} has been moved to {now}."
         window = self._en_window(cause.begins, cause.until)
+        if cause.kind == "non_payment":
+            now = " This may happen at any moment." if cause.is_due(self.at) else ""
+            return (
+                f"unless the account is paid, your supply may be cut off between"
+                f" {self._t(cause.begins or self.at, 'en')} and {self._t(cause.until or self.at, 'en')}"
+                f" because of {cause.reason_en}.{now}"
+            )
         if cause.rank == RANK_CALLED_OFF:
             stays = "; your power stays on" if self._stays_on(cause, lead) else ""
             return f"the outage announced for {window} because of {cause.reason_en} has been cancelled{stays}."

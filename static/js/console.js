@@ -60,8 +60,7 @@ function speak(language) {
   for (const name of document.querySelectorAll("[data-script-name]")) name.hidden = name.dataset.scriptName === language;
   const answer = document.getElementById("answer");
   if (answer) answer.dataset.script = language;
-  const field = document.querySelector("#log-form [name=language]");
-  if (field) field.value = language;
+  for (const field of document.querySelectorAll("#log-form [name=language], [data-script-field]")) field.value = language;
 }
 
 document.addEventListener("click", (event) => {

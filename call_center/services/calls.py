@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actor import Actor
 from accounts.models import AccessVerb
 from accounts.services import access_record
+from billing_cutoffs.services.complaints import complaint_from_call
 from call_center import policies, selectors
 from call_center.models import (
     REPORTED_REASONS,
@@ -24,6 +25,7 @@ from call_center.models import (
     Callback,
     CallbackResult,
     CallbackState,
+    CallReason,
     CallScope,
     Pin,
     SafetyQuestion,
@@ -113,7 +115,7 @@ def call_start(*, actor: Actor, service_point_id: int, start_token: str = "") ->
 def call_choose_premises(*, actor: Actor, key: UUID, service_point_id: int) -> Call:
     """The caller has named the premises the call is about."""
     with transaction.atomic():
-        call = _locked(actor=actor, key=key)
+        call = call_locked(actor=actor, key=key)
         if not call.is_open:
             raise AlreadyLogged()
         point = selectors.service_point_for(actor=actor, service_point_id=service_point_id)
@@ -165,7 +167,7 @@ def call_log(
     """Log a call: what they wanted, what they were told, and, if supply is missing, the report that follows."""
     told = told or selectors.Told()
     with transaction.atomic(durable=True):
-        call = _locked(actor=actor, key=key)
+        call = call_locked(actor=actor, key=key)
         if not call.is_open:
             return Logged(call=call, again=True)
         is_report = reason in REPORTED_REASONS or any((safety or {}).values())
@@ -175,16 +177,18 @@ def call_log(
         call.safety = {q: bool(v) for q, v in (safety or {}).items() if q in SafetyQuestion.values}
         call.note, call.callback_wanted = note, callback_wanted
         call.said_zh, call.said_en, call.said_at, call.told_etr = told.zh, told.en, told.at, told.etr
-        call.outage_id = told.outage_id
+        call.outage_id, call.said_is_private = told.outage_id, told.is_private
         opened = _report(call, actor) if is_report else False
         call.ended_at = timezone.now()
         call.draft, call.draft_at = {}, None
         call.save(
             update_fields=[
                 "reason", "scope", "language", "safety", "note", "callback_wanted", "said_zh", "said_en", "said_at",
-                "told_etr", "report", "outage", "ended_at", "draft", "draft_at",
+                "told_etr", "said_is_private", "report", "outage", "ended_at", "draft", "draft_at",
             ]
         )  # fmt: skip
+        if reason == CallReason.COMPLAINT and call.service_point_id is not None:
+            complaint_from_call(service_point_id=call.service_point_id, actor=actor, text=note, ref=str(call.key))
         _promise_callback(call)
     return Logged(call=call, outage_opened=opened)
 
@@ -262,7 +266,8 @@ def pin_toggle(*, actor: Actor, service_point_id: int | None = None, reference: 
     return True
 
 
-def _locked(*, actor: Actor, key: UUID) -> Call:
+def call_locked(*, actor: Actor, key: UUID) -> Call:
+    """One of the agent's own calls, its row locked until the transaction ends. Raises ``NotFound``."""
     call = Call.objects.select_for_update(of=("self",)).filter(key=key, agent_id=policies.agent_id(actor)).first()
     if call is None:
         raise NotFound()

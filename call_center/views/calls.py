@@ -19,8 +19,18 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.actor import Actor
 from accounts.pages import wants_fragment
 from accounts.requests import actor_of
+from billing_cutoffs.caller import debt_of
 from call_center import policies, selectors, services
-from call_center.forms import CallbackForm, LogForm, PremisesForm, SearchForm, draft_from
+from call_center.forms import (
+    CallbackForm,
+    ComplaintForm,
+    HoldForm,
+    IdentityForm,
+    LogForm,
+    PremisesForm,
+    SearchForm,
+    draft_from,
+)
 from call_center.models import Call, CallbackResult
 from call_center.search import Results, premises_hits, search
 from standards.errors import DomainError
@@ -165,7 +175,7 @@ def call(request: HttpRequest, key: UUID) -> HttpResponse:
     found = selectors.call_by_key(actor=actor, key=key)
     if found.service_point is None or (found.is_open and {"choose", "found"} & set(request.GET)):
         return _choose(request, actor, found)
-    return render(request, "call_center/call.html", _card_context(request, actor, found))
+    return render(request, "call_center/call.html", card_context(request, actor, found))
 
 
 def _choose(request: HttpRequest, actor: Actor, found: Call) -> HttpResponse:
@@ -174,20 +184,41 @@ def _choose(request: HttpRequest, actor: Actor, found: Call) -> HttpResponse:
     return render(request, "call_center/choose.html", context)
 
 
-def _card_context(request: HttpRequest, actor: Actor, found: Call, form: LogForm | None = None) -> dict[str, Any]:
+def card_context(request: HttpRequest, actor: Actor, found: Call, form: LogForm | None = None) -> dict[str, Any]:
+    """All that the page of one call shows."""
     point = found.service_point
     if point is None:
         raise services.NoPremises()
-    answer = selectors.answer(service_point=point, call=found)
-    script = request.GET.get("script") or found.language
+    shown = _answer_context(request, actor, found)
+    check, answer = shown["check"], shown["answer"]
+    return {
+        **shown,
+        "panel": selectors.panel(actor=actor, call=found, service_point=point),
+        "form": form or LogForm.for_call(found, reason=answer.preset_reason, language=shown["script"]),
+        "safety_script": selectors.SAFETY_SCRIPT,
+        "may_ask_identity": policies.may_ask_identity(actor=actor, call=found),
+        "debt": None if check is None else debt_of(service_point=point, at=answer.verdict.at),
+        "identity_form": IdentityForm(),
+        "hold_form": HoldForm(),
+        "complaint_form": ComplaintForm(),
+    }
+
+
+def _answer_context(request: HttpRequest, actor: Actor, found: Call) -> dict[str, Any]:
+    if found.service_point is None:
+        raise services.NoPremises()
+    check = selectors.identity_standing(actor=actor, call=found)
     return {
         "call": found,
-        "answer": answer,
-        "panel": selectors.panel(actor=actor, call=found, service_point=point),
-        "form": form or LogForm.for_call(found, reason=answer.preset_reason, language=script),
-        "script": "en" if script == "en" else "zh-hans",
-        "safety_script": selectors.SAFETY_SCRIPT,
+        "check": check,
+        "answer": selectors.answer(service_point=found.service_point, call=found, verified=check is not None),
+        "script": "en" if (script_of(request) or found.language) == "en" else "zh-hans",
     }
+
+
+def script_of(request: HttpRequest) -> str:
+    """The language in which the agent reads out, as far as this page has been told."""
+    return request.POST.get("script") or request.GET.get("script", "")
 
 
 @require_GET
@@ -197,14 +228,7 @@ def card(request: HttpRequest, key: UUID) -> HttpResponse:
     """The answer card alone, for a live refresh."""
     actor = actor_of(request)
     found = selectors.call_by_key(actor=actor, key=key)
-    if found.service_point is None:
-        raise services.NoPremises()
-    context = {
-        "call": found,
-        "answer": selectors.answer(service_point=found.service_point, call=found),
-        "script": "en" if request.GET.get("script", found.language) == "en" else "zh-hans",
-    }
-    return render(request, "call_center/partials/_answer.html", context)
+    return render(request, "call_center/partials/_answer.html", _answer_context(request, actor, found))
 
 
 @require_POST
@@ -241,7 +265,7 @@ def log(request: HttpRequest, key: UUID) -> HttpResponse:
     found = selectors.call_by_key(actor=actor, key=key)
     form = LogForm(request.POST)
     if not form.is_valid():
-        return render(request, "call_center/call.html", _card_context(request, actor, found, form), status=422)
+        return render(request, "call_center/call.html", card_context(request, actor, found, form), status=422)
     answers = form.cleaned_data
     try:
         services.call_log(
@@ -257,7 +281,7 @@ def log(request: HttpRequest, key: UUID) -> HttpResponse:
         )
     except DomainError as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-        context = _card_context(request, actor, found, form)
+        context = card_context(request, actor, found, form)
         return render(request, "call_center/call.html", context, status=refusal.status)
     if "ready" in request.POST:
         return redirect(f"{reverse('call_center:console')}?done")
