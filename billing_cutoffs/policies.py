@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts.policies import actor_may
+from accounts.policies import actor_may, intervals_of
 from standards.errors import DomainError, Forbidden
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "serve": ("cutoff.propose",),  # a notice handed over
     "confirm": ("cutoff.propose",),  # on site: off, on
     "reconnect": ("cutoff.propose", "cutoff.approve"),
+    # what the customer says during a call counts as well
+    "say_safe": ("cutoff.propose", "cutoff.approve", "arrears.read_call"),
     "set_hold": ("protection.set",),
     "release_hold": ("protection.release",),
 }
@@ -61,6 +63,20 @@ def may(*, actor: Actor, action: str, branch: Branch) -> bool:
 def may_somewhere(*, actor: Actor, action: str) -> bool:
     """In any branch at all; for menus."""
     return any(actor_may(actor, capability) for capability in CAPABILITIES[action])
+
+
+def sql_condition(*, actor: Actor, action: str, pos: str) -> tuple[str, dict[str, Any]]:
+    """The same question in plain SQL: a condition on the column ``pos`` of a branch, and its parameters."""
+    everywhere: list[tuple[int, int]] = []
+    for capability in CAPABILITIES[action]:
+        intervals = intervals_of(actor, capability)
+        if intervals is None:
+            return "TRUE", {}
+        everywhere += intervals
+    condition = (
+        f"EXISTS (SELECT FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) s(a, z) WHERE {pos} BETWEEN a AND z)"
+    )
+    return condition, {"firsts": [first for first, _last in everywhere], "lasts": [last for _first, last in everywhere]}
 
 
 def require(*, actor: Actor, action: str, branch: Branch) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from collections.abc import Collection
+
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.actor import Actor
-from accounts.scope import visible_to
-from billing_cutoffs.models import BillingAccount, BillingFile, CutoffBatch, CutoffOrder
+from accounts.scope import read_capability, visible_to
+from billing_cutoffs.models import (
+    AccountHold,
+    BillingAccount,
+    BillingFile,
+    CutoffBatch,
+    CutoffOrder,
+    TemperatureForecast,
+)
+from grid.models import Branch, ServicePoint
 from standards.errors import NotFound
 
 
@@ -32,6 +42,26 @@ def files_visible_to(actor: Actor) -> QuerySet[BillingFile]:
     return visible_to(actor, BillingFile.objects.select_related("branch"))
 
 
+def holds_visible_to(actor: Actor) -> QuerySet[AccountHold]:
+    """What bars cuts in the actor's branches, over or not."""
+    return visible_to(actor, AccountHold.objects.select_related("account__customer", "account__branch"))
+
+
+def hold_by_key(*, actor: Actor, pk: int) -> AccountHold:
+    """One hold. Raises ``NotFound``."""
+    hold = holds_visible_to(actor).filter(pk=pk).first()
+    if hold is None:
+        raise NotFound()
+    return hold
+
+
+def forecasts_visible_to(actor: Actor) -> QuerySet[TemperatureForecast]:
+    """What is forecast for the actor's branches, and for those above them: it holds below as well."""
+    branches = visible_to(actor, Branch.objects.all(), read_capability(TemperatureForecast))
+    below = branches.filter(pos__gte=OuterRef("branch__pos"), pos__lte=OuterRef("branch__last"))
+    return TemperatureForecast.objects.select_related("branch").filter(Exists(below))
+
+
 def account_by_number(*, actor: Actor, number: str) -> BillingAccount:
     """One account by its public number; foreign and missing are the same ``NotFound``."""
     account = accounts_visible_to(actor).filter(customer__account_number=number).first()
@@ -54,3 +84,9 @@ def order_by_reference(*, actor: Actor, reference: str) -> CutoffOrder:
     if order is None:
         raise NotFound()
     return order
+
+
+def meters_known(*, actor: Actor, numbers: Collection[str]) -> set[str]:
+    """Those of the meter numbers that belong to the branches for which the actor tells of meters."""
+    points = ServicePoint.objects.filter(meter_number__in=list(numbers))
+    return set(visible_to(actor, points, "meter_event.create").values_list("meter_number", flat=True))

@@ -20,7 +20,7 @@ from billing_cutoffs.models.commands import (
     SwitchPosition,
 )
 from billing_cutoffs.models.dunning import ArrearsCase, DebtNotice, NoticeStage, ServedHow
-from billing_cutoffs.models.grading import ApprovalLevel, Grade, GradeChange, GradeStep
+from billing_cutoffs.models.grading import ApprovalLevel, Grade, GradeChange, GradeStep, GradingRun
 from billing_cutoffs.models.intake import BillingFile, FeedKind, FeedState
 from billing_cutoffs.models.orders import (
     BatchState,
@@ -54,6 +54,7 @@ __all__ = [
     "Grade",
     "GradeChange",
     "GradeStep",
+    "GradingRun",
     "HoldKind",
     "MeterAnswer",
     "MeterCommand",

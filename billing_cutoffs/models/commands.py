@@ -126,7 +126,11 @@ class MeterAnswer(models.Model):
         verbose_name = _("answer of a meter")
         verbose_name_plural = _("answers of meters")
         constraints = [models.UniqueConstraint(fields=["source_system", "answer_id"], name="meter_answer_once")]
-        indexes = [models.Index(fields=["id"], name="meter_answer_open", condition=Q(applied_at__isnull=True))]
+        indexes = [
+            models.Index(fields=["id"], name="meter_answer_open", condition=Q(applied_at__isnull=True)),
+            # what a meter said last: every verdict about premises that were cut asks it
+            models.Index(fields=["meter_number", "-read_at"], name="meter_answer_newest"),
+        ]
 
 
 class SimulatedMeter(models.Model):
@@ -134,7 +138,7 @@ class SimulatedMeter(models.Model):
 
     meter_number = models.CharField(max_length=64, primary_key=True)
     is_connected = models.BooleanField(default=True)
-    # prompt, slow, deaf, refuses, lies: see billing_cutoffs.simulator
+    # how: see billing_cutoffs.simulator
     behaviour = models.CharField(max_length=12, default="prompt")
     commands = models.PositiveIntegerField(default=0)
     last_key = models.UUIDField(null=True, blank=True)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing_cutoffs.models.accounts import BillingAccount
 from grid.models import Branch
+from notifications.models import Letter
 
 
 class ArrearsCase(models.Model):
@@ -66,7 +67,7 @@ class DebtNotice(models.Model):
     window_from = models.DateTimeField(null=True, blank=True)
     window_until = models.DateTimeField(null=True, blank=True)
     issued_at = models.DateTimeField(_("issued at"))
-    letter_id = models.BigIntegerField(null=True, blank=True)
+    letter = models.OneToOneField(Letter, models.PROTECT, null=True, blank=True, related_name="+")
     served_at = models.DateTimeField(_("arrived at"), null=True, blank=True)
     served_how = models.CharField(_("how"), max_length=8, choices=ServedHow, blank=True)
     served_by = models.CharField(_("served by"), max_length=150, blank=True)

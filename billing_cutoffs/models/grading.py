@@ -5,6 +5,7 @@ from __future__ import annotations
 import pghistory
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -30,7 +31,7 @@ class Grade(models.Model):
     code = models.SlugField(_("code"), max_length=32, unique=True)
     name_zh = models.CharField(_("name"), max_length=64)
     name_en = models.CharField(_("English name"), max_length=64)
-    rank = models.PositiveSmallIntegerField(_("order"), unique=True)
+    rank = models.PositiveSmallIntegerField(pgettext_lazy("grade", "order"), unique=True)
     is_active = models.BooleanField(_("in use"), default=True)
 
     min_days = models.PositiveSmallIntegerField(_("days overdue, at least"), default=1)
@@ -58,6 +59,14 @@ class Grade(models.Model):
 
     def __str__(self) -> str:
         return self.local_name
+
+    @property
+    def class_labels(self) -> list[str]:
+        return [str(CustomerClass(value).label) for value in self.customer_classes]
+
+    @property
+    def importance_labels(self) -> list[str]:
+        return [str(Importance(value).label) for value in self.importances]
 
     @property
     def local_name(self) -> str:
@@ -97,3 +106,21 @@ class GradeChange(models.Model):
         verbose_name = _("change of a grade")
         verbose_name_plural = _("changes of grades")
         indexes = [models.Index(fields=["account", "at"], name="grade_change_account")]
+
+
+class GradingRun(models.Model):
+    """One grading of all accounts: who asked for it, and what came of it. Open until it is done."""
+
+    asked_at = models.DateTimeField(_("asked for at"), db_default=Now())
+    by_name = models.CharField(_("by"), max_length=150)
+    done_at = models.DateTimeField(_("done at"), null=True, blank=True)
+    in_arrears = models.PositiveIntegerField(_("accounts in arrears"), default=0)
+    regraded = models.PositiveIntegerField(_("given another grade"), default=0)
+    opened = models.PositiveIntegerField(_("cases opened"), default=0)
+    closed = models.PositiveIntegerField(_("cases closed"), default=0)
+
+    class Meta:
+        verbose_name = _("grading of all accounts")
+        verbose_name_plural = _("gradings of all accounts")
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["id"], name="grading_run_open", condition=models.Q(done_at__isnull=True))]

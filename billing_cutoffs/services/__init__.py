@@ -1,8 +1,9 @@
 """Everything that is done with debts and cut-offs. One module a subject, imported by its own name:
 
 ``feed`` what billing tells · ``files`` the same as a file · ``holds`` what bars a cut · ``grades`` the nightly
-grading · ``dunning`` notices and their proof · ``guards`` the protections applied to orders · ``batches`` propose,
-approve, run, stop, undo · ``commands`` what goes to the meters, and what they answer · ``reconnection`` back on, in
-time · ``ending`` an order that ends without a cut · ``orders`` the one writer of an order's state · ``record`` the
-order in the unified record.
+grading · ``dunning`` notices · ``serving`` the proof that they arrived · ``guards`` the protections applied to orders
+· ``batches`` put together and handed in, of ``choices`` of accounts, in possible ``windows`` · ``decisions`` approve,
+stop, undo · ``running`` the turns of a batch, with its ``brake`` · ``commands`` what goes to the meters, and what
+they answer · ``reconnection`` back on, in time · ``ending`` an order that ends without a cut · ``orders`` the one
+writer of an order's state · ``record`` the order in the unified record.
 """

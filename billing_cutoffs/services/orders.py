@@ -45,8 +45,10 @@ WITH taken AS (
 )
 INSERT INTO billing_cutoffs_cutoffstep
     (batch_id, order_id, verb, before, after, actor_kind, actor_name, actor_id, note, facts)
-SELECT batch_id, id, %(verb)s, before, after, %(actor_kind)s, %(actor_name)s, %(actor_id)s, %(note)s, %(facts)s
-FROM moved ORDER BY id RETURNING order_id
+SELECT m.batch_id, m.id, %(verb)s, m.before, m.after, %(actor_kind)s, %(actor_name)s, %(actor_id)s, %(note)s,
+       %(facts)s::jsonb || coalesce(e.facts::jsonb, '{{}}')
+FROM moved m LEFT JOIN unnest(%(each_ids)s::bigint[], %(each)s::text[]) AS e(id, facts) USING (id)
+ORDER BY m.id RETURNING order_id
 """
 
 
@@ -57,12 +59,13 @@ def orders_step(
     actor: Actor,
     note: str = "",
     facts: Mapping[str, Any] | None = None,
+    each: Mapping[int, Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> list[int]:
     """Take one step of the table with every order that may take it; the others stay as they are.
 
     Inside the caller's transaction, which then holds the rows of those that moved. Returns their keys, in order.
-    ``fields`` are written with the state, ``facts`` into the history.
+    ``fields`` are written with the state, ``facts`` into the history, with those of ``each`` order in its own line.
     """
     require_transaction()
     strange = set(fields) - FIELDS
@@ -89,6 +92,8 @@ def orders_step(
                 "actor_id": actor.user_id,
                 "note": note[:500],
                 "facts": json.dumps(dict(facts or {}), default=str),
+                "each_ids": list(each or {}),
+                "each": [json.dumps(dict(own), default=str) for own in (each or {}).values()],
                 **written,
             },
         )

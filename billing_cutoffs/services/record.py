@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+import standards
 from accounts.actor import Actor
 from billing_cutoffs import lifecycle
 from billing_cutoffs.kinds import BY_ORDER
@@ -30,7 +32,7 @@ def record_schedule(*, order: CutoffOrder, actor: Actor) -> Outage:
         cause_class=CauseClass.OTHER,
         planned_start=order.batch.window_from,
         planned_end=order.batch.window_until,
-        **{BY_ORDER: order.pk},
+        **_by(order),
     )
     _attach(order, outage)
     return outage
@@ -40,10 +42,11 @@ def record_off(*, order: CutoffOrder, actor: Actor, at: datetime) -> Outage:
     """The meter, or the person there, says that it is off. No end is promised: that depends on the payment."""
     standing = order.outage
     if standing is not None and standing.status == OutageStatus.SCHEDULED:
-        return outage_transition(
+        order.outage = outage_transition(
             outage_id=standing.pk, action="start", actor=actor, started_at=at, planned_start=None, planned_end=None,
-            **{BY_ORDER: order.pk},
+            **_by(order),
         )  # fmt: skip
+        return order.outage
     outage = outage_create(
         kind=OutageKind.NON_PAYMENT,
         action="start",
@@ -52,19 +55,30 @@ def record_off(*, order: CutoffOrder, actor: Actor, at: datetime) -> Outage:
         level=OutageLevel.SERVICE,
         cause_class=CauseClass.OTHER,
         started_at=at,
-        **{BY_ORDER: order.pk},
+        **_by(order),
     )
     _attach(order, outage)
     return outage
 
 
 def record_promise(*, order: CutoffOrder, actor: Actor, due_at: datetime) -> None:
-    """Paid: the deadline of the rule pack is what may be promised."""
-    if order.outage_id is not None and due_at > timezone.now():
-        outage_transition(
-            outage_id=order.outage_id, action="set_etr", actor=actor, etr=due_at, etr_source=EtrSource.SYSTEM,
-            etr_confidence=EtrConfidence.MEDIUM, **{BY_ORDER: order.pk},
-        )  # fmt: skip
+    """Settled: the deadline of the rule pack is what may be promised; once that has passed, news is.
+
+    Whoever should never have been off is not told of an unpaid account.
+    """
+    if order.outage_id is None:
+        return
+    promise: dict[str, Any] = {"etr": due_at, "etr_confidence": EtrConfidence.MEDIUM}
+    now = timezone.now()
+    if due_at <= now:
+        promise = {"next_update_by": now + standards.pack(order.branch.rule_pack).estimate.next_update.delta}
+        order.refresh_from_db(fields=["is_wrongful"])
+    if order.is_wrongful:
+        promise |= {"public_reason_zh": "我们的差错", "public_reason_en": "a mistake of ours"}
+    outage_transition(
+        outage_id=order.outage_id, action="set_etr", actor=actor, etr_source=EtrSource.SYSTEM,
+        **promise, **_by(order),
+    )  # fmt: skip
 
 
 def record_on(*, order: CutoffOrder, actor: Actor, at: datetime) -> None:
@@ -73,7 +87,7 @@ def record_on(*, order: CutoffOrder, actor: Actor, at: datetime) -> None:
     if outage is not None and outage.is_off:
         at = max(at, outage.started_at or at)
         outage_transition(
-            outage_id=outage.pk, action="restore", actor=actor, restored_at=at, **{BY_ORDER: order.pk}
+            outage_id=outage.pk, action="restore", actor=actor, restored_at=at, **_by(order)
         )  # fmt: skip
 
 
@@ -82,8 +96,13 @@ def record_cancel(*, order: CutoffOrder, actor: Actor, reason: str) -> None:
     outage = order.outage
     if outage is not None and outage.status == OutageStatus.SCHEDULED:
         outage_transition(
-            outage_id=outage.pk, action="cancel", actor=actor, reason=reason, **{BY_ORDER: order.pk}
+            outage_id=outage.pk, action="cancel", actor=actor, reason=reason, **_by(order)
         )  # fmt: skip
+
+
+def _by(order: CutoffOrder) -> dict[str, Any]:
+    """The word that ``kinds`` asks for: this change of the record is the order's."""
+    return {BY_ORDER: order.pk}
 
 
 def _attach(order: CutoffOrder, outage: Outage) -> None:
@@ -125,7 +144,7 @@ def _close_owed(actor: Actor, limit: int) -> int:
             if order.state == lifecycle.RECONNECTED and order.outage_id is not None:
                 outage_transition(
                     outage_id=order.outage_id, action="close", actor=actor, cause_class=CauseClass.OTHER,
-                    **{BY_ORDER: order.pk},
+                    **_by(order),
                 )  # fmt: skip
                 done += 1
     return done

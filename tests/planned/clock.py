@@ -1,8 +1,8 @@
 """Time travel for stories that PostgreSQL's own clock takes part in: the world grows older, the clock stays.
 
 Every time and range in the tables of planning, cut-offs, outages and messages moves into the past by the same span,
-so that whatever was due in that span is due now, in Python and in SQL alike. The history is moved too; it is append-only to
-everybody but this test's clock.
+so that whatever was due in that span is due now, in Python and in SQL alike. The history is moved too; it is
+append-only to everybody but this test's clock.
 """
 
 from __future__ import annotations
