@@ -14,6 +14,9 @@ from django.utils import translation
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from billing_cutoffs.models import BillingAccount
+from billing_cutoffs.services import proofs
+
 # machines are noisy: no example is refused for being slow
 hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("patient")
@@ -48,7 +51,10 @@ def _english() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _kept_counts_agree(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test that touched the record, the kept counts still say what the interruptions say."""
+    """After every test that touched the record, the kept counts still say what the interruptions say.
+
+    Where a test had debts, what must hold about debts and cut-offs holds too.
+    """
     database = next((name for name in ("transactional_db", "db") if name in request.fixturenames), None)
     if database is None or request.node.get_closest_marker("counts_made_wrong"):
         yield
@@ -56,3 +62,5 @@ def _kept_counts_agree(request: pytest.FixtureRequest) -> Iterator[None]:
     request.getfixturevalue(database)
     yield
     call_command("verify_counts", stdout=StringIO())
+    if not request.node.get_closest_marker("debts_by_hand") and BillingAccount.objects.exists():
+        assert proofs.invariants_broken() == {}
