@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import breadth_first_order
 from accounts.actor import Actor
 from accounts.models import User
 from accounts.services import token_create
-from benchmarks import load, planned
+from benchmarks import cutoffs, load, planned
 from benchmarks.machine import median_of, timed
 from benchmarks.report import Result
 from grid import topology
@@ -313,4 +313,7 @@ MEASUREMENTS = [
     Measurement("plan-sheet", lambda city: planned.plan_sheet(city.service_points)),
     Measurement("plan-checks", lambda city: planned.plan_checks(city.service_points)),
     Measurement("schedule", lambda city: planned.schedule(city.service_points)),
+    Measurement("grading", lambda city: cutoffs.grading(city.service_points)),
+    Measurement("batch", lambda city: cutoffs.batch(city.service_points)),
+    Measurement("reconnect", lambda city: cutoffs.reconnect(city.service_points)),
 ]

@@ -1,0 +1,1 @@
+"""What is known of one debtor: the account, what was said with its proof, what comes next, the evidence of it all."""

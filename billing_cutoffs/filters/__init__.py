@@ -1,0 +1,1 @@
+"""What the lists of debts and cut-offs may be narrowed by."""
