@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pghistory
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -106,6 +107,7 @@ class GradeChange(models.Model):
         verbose_name = _("change of a grade")
         verbose_name_plural = _("changes of grades")
         indexes = [models.Index(fields=["account", "at"], name="grade_change_account")]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
 
 class GradingRun(models.Model):

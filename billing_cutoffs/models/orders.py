@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -255,4 +256,5 @@ class CutoffStep(models.Model):
         verbose_name = _("step of a cut-off")
         verbose_name_plural = _("steps of cut-offs")
         ordering = ["pk"]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
         indexes = [models.Index(fields=["order"], name="cutoff_step_order", condition=Q(order__isnull=False))]
