@@ -248,7 +248,7 @@ def orders_with_evidence(batch: CutoffBatch) -> QuerySet[CutoffOrder]:
     """The orders of a batch with the customer and when they last paid; what is held stands first."""
     paid = Payment.objects.filter(account=OuterRef("case__account"), status=PaymentStatus.SETTLED)
     return (
-        batch.orders.select_related("service_point__customer", "branch", "held_by")
+        batch.orders.select_related("service_point", "case__account__customer", "branch", "held_by")
         .annotate(
             last_paid_at=Subquery(paid.order_by("-paid_at").values("paid_at")[:1]),
             place=Case(When(state=lifecycle.HELD, then=0), default=1),
@@ -266,8 +266,8 @@ def lines_of(batch: CutoffBatch, orders: Iterable[CutoffOrder]) -> list[Line]:
     return [
         Line(
             order=order,
-            customer=masked(order.service_point.customer.name),
-            account_number=order.service_point.customer.account_number,
+            customer=masked(order.case.account.customer.name),
+            account_number=order.case.account.customer.account_number,
             amount=amount_text(order.amount, batch.rule_pack),
             findings=tuple(_chips(order)),
             ended=reason_text(order.state_reason) if order.state == lifecycle.CANCELLED else "",

@@ -33,7 +33,10 @@ def batches_visible_to(actor: Actor) -> QuerySet[CutoffBatch]:
 def orders_visible_to(actor: Actor) -> QuerySet[CutoffOrder]:
     """Orders of the actor's branches."""
     return visible_to(
-        actor, CutoffOrder.objects.select_related("branch", "batch", "service_point__customer", "outage", "case")
+        actor,
+        CutoffOrder.objects.select_related(
+            "branch", "batch", "service_point__customer", "outage", "case__account__customer"
+        ),
     )
 
 

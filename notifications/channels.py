@@ -8,10 +8,7 @@ sent again without asking.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
-import os
-import re
 import smtplib
 import ssl
 import sys
@@ -27,20 +24,29 @@ from email.policy import SMTP as SMTP_POLICY
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-import httpx
-import yaml
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from notifications.models import Channel
+from standards.http_gateway import (
+    Answer,
+    Lost,
+    NotMade,
+    NotSent,
+    RequestTemplate,
+    Strict,
+    Timeouts,
+    Wire,
+    description_read,
+    value_at,
+)
 
 log = logging.getLogger(__name__)
 
 DEADLINE_S: Final = 20.0  # of all calls of one batch; well under the lease
-ANSWER_LIMIT: Final = 64 * 1024
 AT_ONCE: Final = 8
 
 Class = Literal["accepted", "unsent", "throttled", "account", "permanent", "bad_address", "render", "doubt"]
@@ -321,22 +327,7 @@ def _leave(smtp: smtplib.SMTP) -> None:
 # --- SMS by HTTP ------------------------------------------------------------------------------------
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class RequestTemplate(_Strict):
-    """How one message is put into one call. ``{to}``, ``{text}``, ``{client_ref}``, ``{language}`` are filled in."""
-
-    url: str = Field(pattern=r"^https?://")
-    method: Literal["POST", "PUT", "GET"] = "POST"
-    headers: dict[str, str] = {}
-    json_body: dict[str, Any] | None = Field(default=None, alias="json")
-    form: dict[str, str] | None = None
-    query: dict[str, str] = {}
-
-
-class SuccessRule(_Strict):
+class SuccessRule(Strict):
     """Accepted is only what has one of these statuses, says so if it must, and names the message."""
 
     status: list[int] = [200, 201, 202]
@@ -345,7 +336,7 @@ class SuccessRule(_Strict):
     id: str
 
 
-class ErrorRule(_Strict):
+class ErrorRule(Strict):
     """What the provider's own codes mean, wherever they stand: an error inside a 200 counts."""
 
     path: str = ""
@@ -356,7 +347,7 @@ class ErrorRule(_Strict):
     unsent_status: list[int] = [503]
 
 
-class ReceiptRule(_Strict):
+class ReceiptRule(Strict):
     """How a receipt is read. ``secret`` must come in the header named ``header``."""
 
     header: str = "X-Receipt-Secret"
@@ -369,13 +360,11 @@ class ReceiptRule(_Strict):
     failed: list[str]
 
 
-class Timeouts(_Strict):
-    connect: float = 3.0
-    read: float = 10.0
+class Gateway(Strict):
+    """An SMS provider's HTTP interface, as data.
 
-
-class Gateway(_Strict):
-    """An SMS provider's HTTP interface, as data."""
+    ``{to}``, ``{text}``, ``{client_ref}`` and ``{language}`` are filled in.
+    """
 
     account: str = Field(default="sms", pattern=r"^[a-z0-9-]{1,32}$")
     rate: float = Field(default=50.0, gt=0)
@@ -386,36 +375,9 @@ class Gateway(_Strict):
     timeouts: Timeouts = Timeouts()
 
 
-_VARIABLE: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
-_FIELD: Final = re.compile(r"\{(to|text|client_ref|language)\}")
-
-
 def gateway_read(path: Path) -> Gateway:
-    """The gateway's file, with ``${NAME}`` taken from the environment. Raises ``ImproperlyConfigured``."""
-    try:
-        return Gateway.model_validate(_expanded(yaml.safe_load(path.read_text(encoding="utf-8"))))
-    except OSError as gone:
-        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: {gone.strerror}") from gone
-    except yaml.YAMLError as broken:
-        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: not YAML") from broken
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ImproperlyConfigured(f"SMS_GATEWAY: {path}: {where}: {first['msg']}") from wrong
-
-
-def _expanded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _expanded(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_expanded(inner) for inner in value]
-    return _VARIABLE.sub(_from_environment, value) if isinstance(value, str) else value
-
-
-def _from_environment(match: re.Match[str]) -> str:
-    if match[1] not in os.environ:
-        raise ImproperlyConfigured(f"SMS_GATEWAY: the environment has no {match[1]}")
-    return os.environ[match[1]]
+    """The gateway's file. Raises ``ImproperlyConfigured``."""
+    return description_read(path, Gateway, setting="SMS_GATEWAY")
 
 
 class SmsSender:
@@ -427,31 +389,7 @@ class SmsSender:
         self.gateway = gateway
         self.account, self.rate = gateway.account, gateway.rate
         self._pool = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="sms")
-        self._mine = threading.local()
-        self._clients: list[httpx.Client] = []
-        self._secure = ssl.create_default_context() if gateway.request.url.startswith("https") else False
-
-    @property
-    def _client(self) -> httpx.Client:
-        """A client, and so a connection, of each thread's own.
-
-        In a pool that threads share, one thread may put away a connection as idle that another was just given: the
-        message is out, its answer is lost, and nobody knows.
-        """
-        client: httpx.Client | None = getattr(self._mine, "client", None)
-        if client is None:
-            times = self.gateway.timeouts
-            client = httpx.Client(
-                timeout=httpx.Timeout(times.read, connect=times.connect),
-                # an idle connection may be closed by the other side just as we use it
-                limits=httpx.Limits(max_connections=1, keepalive_expiry=2.0),
-                verify=self._secure,
-                follow_redirects=False,
-                trust_env=False,
-            )
-            self._mine.client = client
-            self._clients.append(client)
-        return client
+        self._wire = Wire(gateway.timeouts, is_secure=gateway.request.url.startswith("https"))
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         refuse_in_transaction()
@@ -460,63 +398,31 @@ class SmsSender:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
-        for client in self._clients:
-            client.close()
+        self._wire.close()
 
     def _send_one(self, message: Message, deadline: float) -> Outcome:
         if time.monotonic() > deadline:
             return Outcome("unsent", code="deadline")
         if any(sign in message.to for sign in "\r\n\0"):
             return Outcome("bad_address", code="line_break")
-        try:
-            request = self._request(message)
-        except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as broken:
-            return Outcome("render", code=type(broken).__name__)
-        try:
-            response = self._client.send(request, stream=True)
-            try:
-                body = self._read(response, deadline)
-            finally:
-                response.close()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as unsent:
-            return Outcome("unsent", code=type(unsent).__name__)
-        except httpx.LocalProtocolError as ours:
-            return Outcome("render", code=type(ours).__name__)
-        except (httpx.HTTPError, TimeoutError) as lost:
-            return Outcome("doubt", code=type(lost).__name__)
-        return self.judge(response.status_code, response.headers, body)
-
-    def _request(self, message: Message) -> httpx.Request:
-        template = self.gateway.request
         values = {
             "to": message.to, "text": message.text, "client_ref": message.client_ref, "language": message.language,
         }  # fmt: skip
-        headers = {name: str(_filled(value, values)) for name, value in template.headers.items()}
-        if any(sign in value for value in headers.values() for sign in "\r\n\0"):
-            raise ValueError("a line break in a header")
-        return self._client.build_request(
-            template.method,
-            template.url,
-            params=_filled(template.query, values) or None,
-            headers=headers,
-            json=_filled(template.json_body, values),
-            data=_filled(template.form, values),
-        )
+        try:
+            answer = self._wire.call(self.gateway.request, values, deadline=deadline)
+        except NotSent as unsent:
+            return Outcome("unsent", code=str(unsent))
+        except NotMade as ours:
+            return Outcome("render", code=str(ours))
+        except Lost as lost:
+            return Outcome("doubt", code=str(lost))
+        return self.judge(answer)
 
-    @staticmethod
-    def _read(response: httpx.Response, deadline: float) -> bytes:
-        body = bytearray()
-        for piece in response.iter_bytes(8192):
-            body += piece
-            if len(body) > ANSWER_LIMIT or time.monotonic() > deadline:
-                raise TimeoutError("too long an answer")
-        return bytes(body)
-
-    def judge(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    def judge(self, given: Answer) -> Outcome:
         """What an answer means by the contract of the gateway's file."""
         success, errors = self.gateway.success, self.gateway.errors
-        answer = _parsed(body)
-        code = str(_at(answer, errors.path) or "") if errors.path else ""
+        status, headers, answer = given.status, given.headers, given.body
+        code = str(value_at(answer, errors.path) or "") if errors.path else ""
         named: tuple[tuple[Class, list[str]], ...] = (
             ("bad_address", errors.bad_address),
             ("permanent", errors.permanent),
@@ -543,43 +449,15 @@ class SmsSender:
         if not isinstance(answer, dict | list):
             return Outcome("doubt", code="garbled")
         if success.path:
-            said = _at(answer, success.path)
+            said = value_at(answer, success.path)
             if said is None:
                 return Outcome("doubt", code="garbled")
             if str(said) != success.equals:  # it says that it did not take it
                 return Outcome("unsent", code=str(said)[:64])
-        name = _at(answer, success.id)
+        name = value_at(answer, success.id)
         if name in (None, "") or isinstance(name, dict | list):
             return Outcome("doubt", code="no_id")
         return Outcome("accepted", provider_id=str(name)[:128])
-
-
-def _filled(value: Any, values: Mapping[str, str]) -> Any:
-    """The template with its fields filled in. What is filled in is never read as a template again."""
-    if isinstance(value, dict):
-        return {key: _filled(inner, values) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, values) for inner in value]
-    return _FIELD.sub(lambda match: values[match[1]], value) if isinstance(value, str) else value
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _at(answer: Any, path: str) -> Any:
-    """``data.0.id`` in an answer, or ``None``."""
-    for step in path.split("."):
-        if isinstance(answer, dict):
-            answer = answer.get(step)
-        elif isinstance(answer, list) and step.isdigit() and int(step) < len(answer):
-            answer = answer[int(step)]
-        else:
-            return None
-    return answer
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -608,9 +486,9 @@ def receipt_rule(account: str) -> ReceiptRule | None:
 
 def receipts_in(rule: ReceiptRule, answer: Any) -> Iterator[ReceiptFacts]:
     """The receipts of one call, one or many; what has no name or no status is left out."""
-    found = _at(answer, rule.items) if rule.items else answer
+    found = value_at(answer, rule.items) if rule.items else answer
     for item in found if isinstance(found, list) else [found]:
-        provider_id, status = _at(item, rule.id), _at(item, rule.status)
+        provider_id, status = value_at(item, rule.id), value_at(item, rule.status)
         if provider_id not in (None, "") and status not in (None, ""):
-            reference = _at(item, rule.client_ref) if rule.client_ref else ""
+            reference = value_at(item, rule.client_ref) if rule.client_ref else ""
             yield ReceiptFacts(str(provider_id)[:128], str(reference or "")[:64], str(status)[:64])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery.schedules import crontab
+from django.conf import settings
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,60 @@ TURNS: dict[str, Turn] = {
         60.0,
         "Every minute, bring the record after cut-off orders that ended many at a time.",
     ),
+    "cutoff-grades": Turn(
+        "billing_cutoffs.tasks.accounts_grade",
+        crontab(hour="0", minute="35"),
+        "Every night, work out what has fallen due and grade everybody in arrears.",
+    ),
+    "cutoff-grades-asked": Turn(
+        "billing_cutoffs.tasks.accounts_grade_asked", 60.0, "Every minute, grade if somebody has asked for it."
+    ),
+    "cutoff-reminders": Turn(
+        "billing_cutoffs.tasks.reminders_issue",
+        900.0,
+        "Every quarter of an hour, remind debtors in the hours in which their branch sends messages.",
+    ),
+    "cutoff-letters": Turn(
+        "billing_cutoffs.tasks.letters_issue", 60.0, "Every minute, write the cut-off letters that were left behind."
+    ),
+    "cutoff-notices": Turn(
+        "billing_cutoffs.tasks.notices_settle",
+        15.0,
+        "Every quarter of a minute, bring on the cut-off orders whose letter or last warning has arrived.",
+    ),
+    "cutoff-reminders-settled": Turn(
+        "billing_cutoffs.tasks.reminders_settle",
+        300.0,
+        "Every five minutes, read which reminders arrived and take back those of paid debts.",
+    ),
+    "cutoff-batches": Turn(
+        "billing_cutoffs.tasks.batches_turn",
+        15.0,
+        "Every quarter of a minute, warn and order off whose turn has come in the batches being carried out.",
+    ),
+    "cutoff-commands": Turn(
+        "billing_cutoffs.tasks.commands_turn",
+        5.0,
+        "Every five seconds, send what is owed to the meters, and ask about what is in doubt.",
+    ),
+    "cutoff-answers": Turn(
+        "billing_cutoffs.tasks.answers_apply", 5.0, "Every five seconds, apply the answers of meters that are kept."
+    ),
+    "cutoff-deadlines": Turn(
+        "billing_cutoffs.tasks.deadlines_watch",
+        60.0,
+        "Every minute, look whether somebody who paid is still without power.",
+    ),
+    "cutoff-payments": Turn(
+        "billing_cutoffs.tasks.payments_match",
+        300.0,
+        "Every five minutes, find the accounts of payments that came before them.",
+    ),
+    "cutoff-files": Turn(
+        "billing_cutoffs.tasks.files_sweep",
+        60.0,
+        "Every minute, go on with files from billing whose task was lost or killed.",
+    ),
     "open-days": Turn(
         "notifications.tasks.open_days", crontab(minute="17"), "Every hour, see that the coming days have their tables."
     ),
@@ -73,5 +128,10 @@ TURNS: dict[str, Turn] = {
         "accounts.tasks.sessions_clear", crontab(hour="3", minute="20"), "Every night, delete logins that have run out."
     ),
 }
+
+if settings.METER_GATEWAY == "simulator":
+    TURNS["simulated-meters"] = Turn(
+        "billing_cutoffs.tasks.simulator_turn", 2.0, "Every two seconds, simulated meters answer."
+    )
 
 SCHEDULE = {name: turn.entry() for name, turn in TURNS.items()}

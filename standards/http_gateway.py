@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from urllib.parse import quote
 
 import httpx
 import yaml
@@ -163,7 +164,7 @@ class Wire:
             raise ValueError("a line break in a header")
         return self._client.build_request(
             template.method,
-            template.url,
+            filled(template.url, {name: quote(value, safe="") for name, value in values.items()}),
             params=filled(template.query, values) or None,
             headers=headers,
             json=filled(template.json_body, values),
@@ -189,7 +190,7 @@ def parsed(body: bytes) -> Any:
         return None
 
 
-def at(answer: Any, path: str) -> Any:
+def value_at(answer: Any, path: str) -> Any:
     """``data.0.id`` in an answer, or ``None``."""
     for step in path.split("."):
         if isinstance(answer, dict):

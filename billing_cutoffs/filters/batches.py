@@ -63,7 +63,7 @@ class OrderFilter(django_filters.FilterSet):  # type: ignore[misc]
     def search(self, queryset: QuerySet[CutoffOrder], _name: str, words: str) -> QuerySet[CutoffOrder]:
         text = words.strip()[:SEARCHED_LENGTH]
         return queryset.filter(
-            Q(service_point__customer__account_number=text)
+            Q(case__account__customer__account_number=text)
             | Q(service_point__address__icontains=text)
             | Q(reference__iexact=text)
         )

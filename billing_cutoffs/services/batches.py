@@ -120,6 +120,8 @@ def batch_propose(
             author_name=actor.name,
         )
         order_ids = orders_insert(batch=batch, choice=choice, count=found.orders, actor=actor)
+        if not order_ids:  # somebody else proposed every one of them a moment ago
+            raise NothingToPropose(refused=found.refused)
         held = batch_guard(batch, stage="propose", actor=actor)
         batch_step_append(
             batch=batch, verb="propose", actor=actor, note=note,

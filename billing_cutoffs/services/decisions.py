@@ -23,10 +23,11 @@ from billing_cutoffs.services.batches import (
     batch_window_require,
     ids_in,
 )
+from billing_cutoffs.services.commands import NO_READING
 from billing_cutoffs.services.ending import orders_end
 from billing_cutoffs.services.guards import reason_required
 from billing_cutoffs.services.orders import orders_step
-from billing_cutoffs.services.reconnection import reconnect_now
+from billing_cutoffs.services.reconnection import NothingToReconnect, reconnect_now
 from standards.doorbell import ring_on_commit
 from standards.errors import DomainError
 
@@ -112,7 +113,7 @@ def batch_second(
 
 def _decide(batch: CutoffBatch, actor: Actor, typed_count: int, is_confirmed: bool) -> list[int]:
     """The orders that are approved now, if this person may and knows how many they are."""
-    if policies.is_own_batch(actor=actor, batch=batch):
+    if policies.is_own_batch(actor=actor, batch=batch) or _put_together(batch, actor):
         raise OwnBatch()
     if not policies.may_approve_level(actor=actor, batch=batch, company=company_of(batch.branch)):
         raise WrongLevel()
@@ -126,6 +127,11 @@ def _decide(batch: CutoffBatch, actor: Actor, typed_count: int, is_confirmed: bo
     if typed_count != len(executable):
         raise CountDiffers(field="typed_count", count=len(executable), typed=typed_count)
     return executable
+
+
+def _put_together(batch: CutoffBatch, actor: Actor) -> bool:
+    """Whoever added accounts or moved the window proposed as well, whosever the batch was."""
+    return batch.steps.filter(order=None, verb__in=("add", "change"), actor_id=actor.user_id).exists()
 
 
 def _release_letters(order_ids: list[int], actor: Actor) -> None:
@@ -160,6 +166,8 @@ def batch_resume(*, actor: Actor, reference: str, reason: str, expected_version:
         if timezone.now() >= batch.window_until:
             raise WindowOver()
         words = reason_required(reason)
+        if batch.seconded_at is None and needs_second(batch):
+            batch.state = lifecycle.BATCH_APPROVED  # it was stopped before two had agreed, and still waits for that
         batch.state_reason = ""
         batch_save(batch, "state_reason")
         batch_step_append(batch=batch, verb="resume", before=before, actor=actor, note=words)
@@ -181,10 +189,14 @@ def batch_undo(
         batch_save(batch, "state_reason")
         # all at once and in the order of their keys, as a payment locks them
         under_way = batch.orders.exclude(state__in=lifecycle.ENDED).order_by("pk").select_for_update(no_key=True)
+        order_ids = list(under_way.values_list("pk", flat=True))
+        # a silent meter is no proof that it is still on: somebody has to look
+        unknown = set(batch.orders.filter(pk__in=order_ids, state=lifecycle.FAILED, commands__answer=NO_READING)
+                      .values_list("pk", flat=True))  # fmt: skip
         ended = orders_end(
-            order_ids=list(under_way.values_list("pk", flat=True)), actor=actor, reason="undone", note=words
+            order_ids=[pk for pk in order_ids if pk not in unknown], actor=actor, reason="undone", note=words
         )
-        off = ids_in(batch, [*lifecycle.OFF, lifecycle.COMMANDED])
+        off = ids_in(batch, [*lifecycle.OFF, lifecycle.COMMANDED, lifecycle.FAILED])
         left_off = ids_in(batch, [lifecycle.DISCONNECTED, lifecycle.PAID, lifecycle.COMMANDED])
         back = _switch_on(left_off, actor, words) if reconnect_all else []
         batch_step_append(
@@ -195,4 +207,7 @@ def batch_undo(
 
 
 def _switch_on(order_ids: list[int], actor: Actor, reason: str) -> list[int]:
-    return reconnect_now(order_ids=order_ids, actor=actor, reason=reason, is_wrongful=True) if order_ids else []
+    try:
+        return reconnect_now(order_ids=order_ids, actor=actor, reason=reason, is_wrongful=True)
+    except NothingToReconnect:  # each of them is on its way back already
+        return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -20,7 +20,7 @@ from billing_cutoffs.models import AccountHold, BillingAccount, CutoffOrder, Hol
 from billing_cutoffs.services import reconnection
 from billing_cutoffs.services.feed.kept import UnknownAccount, accounts_known
 from billing_cutoffs.services.guards import OwnHold, orders_guard, reason_required
-from standards.errors import Conflict, DomainError, NotFound
+from standards.errors import Conflict, DomainError, Forbidden, NotFound
 
 
 class BadUntil(DomainError):
@@ -151,23 +151,24 @@ def _orders_follow(*, account_ids: Collection[int], agreed: Collection[int] = ()
 # --- told by other systems ----------------------------------------------------------------------------
 
 _KNOWN: Final = """
-SELECT source_ref, account_id, kind FROM billing_cutoffs_accounthold
+SELECT source_ref, account_id, kind, until, set_by_id FROM billing_cutoffs_accounthold
 WHERE source_system = %(source)s AND source_ref = ANY(%(refs)s) ORDER BY id FOR NO KEY UPDATE
 """
 # what was ended here or there stays ended; what is told unchanged is not written
 _WRITE: Final = """
 INSERT INTO billing_cutoffs_accounthold AS h
     (account_id, kind, reason, amount, orders_reconnection, since, until, source_system, source_ref, set_by_name,
-     released_by_name, released_at, release_reason)
+     released_by_name, released_at, release_reason, set_by_id)
 SELECT t.account, t.kind, t.reason, t.amount, t.reconnects, t.since, t.until, %(source)s, t.ref, %(name)s,
-       CASE WHEN t.ended IS NULL THEN '' ELSE %(name)s END, t.ended, ''
+       CASE WHEN t.ended IS NULL THEN '' ELSE %(name)s END, t.ended, '', %(person)s::bigint
 FROM unnest(%(accounts)s::bigint[], %(kinds)s::text[], %(reasons)s::text[], %(amounts)s::numeric[],
             %(reconnects)s::bool[], %(since)s::timestamptz[], %(until)s::timestamptz[], %(refs)s::text[],
             %(ended)s::timestamptz[]) t(account, kind, reason, amount, reconnects, since, until, ref, ended)
 ORDER BY t.account, t.ref
 ON CONFLICT (source_system, source_ref) WHERE source_ref <> '' DO UPDATE SET
     reason = excluded.reason, amount = excluded.amount, orders_reconnection = excluded.orders_reconnection,
-    until = excluded.until, released_by_name = excluded.released_by_name, released_at = excluded.released_at
+    until = excluded.until, released_by_name = excluded.released_by_name, released_at = excluded.released_at,
+    released_by_id = CASE WHEN excluded.released_at IS NOT NULL THEN %(person)s::bigint END
 WHERE h.released_at IS NULL AND (excluded.until IS NULL OR excluded.until > h.since)
   AND (h.reason, h.amount, h.orders_reconnection, h.until, h.released_at) IS DISTINCT FROM
       (excluded.reason, excluded.amount, excluded.orders_reconnection, excluded.until, excluded.released_at)
@@ -178,7 +179,8 @@ RETURNING source_ref
 def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> list[Outcome]:
     """Another system tells what bars cuts, and when that ends. Outcomes: applied, unchanged, or why it is refused.
 
-    The same reference again is the same hold: its end may move. What a person has ended here stays ended.
+    The same reference again is the same hold: its end may move. What a person has ended here stays ended. A person
+    who hands in such a list ends no hold with it that they may not end on its page.
     """
     source = source_system[:64]
     answers = Refusals(items, lambda item: str(item.get("ref") or item.get("account_number") or ""))
@@ -187,20 +189,25 @@ def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> 
         numbers = {one.account_number for one in told.values()}
         accounts = accounts_known(actor=actor, action="set_hold", numbers=numbers)
         db.execute(_KNOWN, {"source": source, "refs": [one.ref for one in told.values()]})
-        known = {ref: (account_id, kind) for ref, account_id, kind in db.fetchall()}
+        known = {ref: _Known(*facts) for ref, *facts in db.fetchall()}
+        is_person = actor.kind == "user"
+        may_end = accounts_known(actor=actor, action="release_hold", numbers=numbers if is_person else ())
         first: dict[str, int] = {}
         for at, one in told.items():
+            standing = known.get(one.ref)
             if one.account_number not in accounts:
                 answers.refuse(at, UnknownAccount(field="account_number"))
-            elif known.get(one.ref, (accounts[one.account_number], one.kind)) != (
-                accounts[one.account_number],
-                one.kind,
-            ):
+            elif standing and (standing.account_id, standing.kind) != (accounts[one.account_number], one.kind):
                 answers.refuse(at, HoldDiffers(field="ref"))
+            elif standing and is_person and _ends(standing, one) and one.account_number not in may_end:
+                answers.refuse(at, Forbidden(field="ref"))
+            elif standing and is_person and _ends(standing, one) and standing.set_by_id == actor.user_id:
+                answers.refuse(at, OwnHold(field="ref"))
             elif first.setdefault(one.ref, at) != at:
                 answers.refuse(at, DuplicateItem(field="ref"))
         rows = [told[at] for at in first.values()]
-        db.execute(_WRITE, {"source": source, "name": actor.name[:150], **_columns(rows, accounts)})
+        person = actor.user_id if is_person else None
+        db.execute(_WRITE, {"source": source, "name": actor.name[:150], "person": person, **_columns(rows, accounts)})
         written = {ref for (ref,) in db.fetchall()}
         for ref, at in first.items():
             answers.settle(at, "applied" if ref in written else "unchanged")
@@ -211,6 +218,19 @@ def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> 
             actor=actor,
         )
     return answers.in_order()
+
+
+class _Known(NamedTuple):
+    account_id: int
+    kind: str
+    until: datetime | None
+    set_by_id: int | None
+
+
+def _ends(standing: _Known, told: HoldTold) -> bool:
+    """Now, or sooner than it would."""
+    is_sooner = told.until is not None and (standing.until is None or told.until < standing.until)
+    return told.ended_at is not None or is_sooner
 
 
 def _columns(rows: Sequence[HoldTold], accounts: dict[str, int]) -> dict[str, list[Any]]:

@@ -214,7 +214,8 @@ def order_evidence(request: HttpRequest, reference: str) -> HttpResponseBase:
     """The same for one order."""
     actor = actor_of(request)
     order = selectors.order_by_reference(actor=actor, reference=reference)
-    found = selectors.account_by_number(actor=actor, number=order.service_point.customer.account_number)
+    # whose debt it is, whoever has moved into the premises since
+    found = selectors.account_by_number(actor=actor, number=order.case.account.customer.account_number)
     return _evidence(request, actor, found, evidence_of_order(order))
 
 

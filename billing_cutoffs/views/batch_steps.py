@@ -290,7 +290,8 @@ def batch_order_step(request: HttpRequest, reference: str, order: str, step: str
     """Hold one order, end a hold, answer for what was looked into, or leave the account out: always with a reason."""
     actor = reader(request)
     batch = selectors.batch_by_reference(actor=actor, reference=reference)
-    found = batch.orders.select_related("service_point__customer", "held_by", "branch").filter(reference=order).first()
+    orders = batch.orders.select_related("service_point", "case__account__customer", "held_by", "branch")
+    found = orders.filter(reference=order).first()
     kind = ORDER_STEPS.get(step)
     if kind is None or found is None:
         raise NotFound()

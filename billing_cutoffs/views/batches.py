@@ -18,10 +18,12 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 import standards
 from accounts.actor import Actor
+from accounts.models import AccessVerb
 from accounts.pages import csv_response, page_or_fragment, wants_fragment
 from accounts.policies import require
 from accounts.requests import actor_of
 from accounts.scope import visible_to
+from accounts.services import access_record
 from billing_cutoffs import lifecycle, policies, progress, selectors
 from billing_cutoffs.filters.batches import BatchFilter, OrderFilter
 from billing_cutoffs.forms.batches import ChoiceForm, ProposeForm
@@ -205,9 +207,9 @@ def _page(request: HttpRequest, actor: Actor, found: CutoffBatch) -> dict[str, A
 
 
 def _left_off(found: CutoffBatch) -> Any:
-    """What a batch that was taken back leaves off, or on its way there."""
+    """What a batch that was taken back leaves off, on its way there, or in doubt."""
     orders = progress.orders_with_evidence(found)
-    return orders.filter(state__in=[*lifecycle.OFF, lifecycle.COMMANDED])[:200]
+    return orders.filter(state__in=[*lifecycle.OFF, lifecycle.COMMANDED, lifecycle.FAILED])[:200]
 
 
 def _live(found: CutoffBatch) -> dict[str, Any]:
@@ -246,6 +248,10 @@ def batch_csv(request: HttpRequest, reference: str) -> StreamingHttpResponse:
     """Every step of the batch and of each of its orders: who, when, what, and on which facts."""
     actor = reader(request)
     found = selectors.batch_by_reference(actor=actor, reference=reference)
+    access_record(
+        actor=actor, verb=AccessVerb.EXPORT, object_type="cutoff_batch", object_ref=found.reference,
+        branch_pos=found.branch.pos, request=request,
+    )  # fmt: skip
     heads = [
         _("Time"), _("By"), _("Order"), _("Account number"), _("Step"), _("Before"), _("After"), _("Reason"),
         _("Held by"), pgettext("trail", "Facts"),
@@ -254,7 +260,7 @@ def batch_csv(request: HttpRequest, reference: str) -> StreamingHttpResponse:
 
 
 def _trail(found: CutoffBatch) -> Iterator[list[Any]]:
-    steps = found.steps.select_related("order__service_point__customer").order_by("pk")
+    steps = found.steps.select_related("order__case__account__customer").order_by("pk")
     for step in steps.iterator(chunk_size=500):
         order = step.order
         facts = dict(step.facts)
@@ -263,7 +269,7 @@ def _trail(found: CutoffBatch) -> Iterator[list[Any]]:
             step.at,
             step.actor_name,
             order.reference if order else found.reference,
-            order.service_point.customer.account_number if order else "",
+            order.case.account.customer.account_number if order else "",
             progress.verb_text(step.verb),
             step.before,
             step.after,

@@ -25,6 +25,7 @@ def main(site: str) -> None:
             board(night, site, HERE / f"board-dark-{short}.png")
             console(signed_in(browser, site, "agent", language, "light"), site, HERE / f"console-{short}.png")
             planning(signed_in(browser, site, "planner", language, "light"), site, short)
+            cutoffs(signed_in(browser, site, "approver", language, "light"), site, short)
         browser.close()
 
 
@@ -66,6 +67,16 @@ def console(page: Page, site: str, path: Path) -> None:
     page.locator("#results .hit--off button.hit__main").first.click()
     page.wait_for_selector(".answer-card")
     picture(page, path)
+
+
+def cutoffs(page: Page, site: str, short: str) -> None:
+    """The batch that waits for approval, and who waits for power."""
+    page.goto(f"{site}/cutoffs/")
+    page.locator("main table tbody tr a").first.click()
+    page.wait_for_url("**/batches/*/")
+    picture(page, HERE / f"cutoffs-{short}.png")
+    page.goto(f"{site}/cutoffs/reconnections/")
+    picture(page, HERE / f"reconnections-{short}.png")
 
 
 def planning(page: Page, site: str, short: str) -> None:

@@ -14,12 +14,15 @@
 ``EMAIL_URL``               ``smtp://user:password@host:port`` (default: the console channel)
 ``DEFAULT_FROM_EMAIL``      sender of e-mails to customers
 ``SMS_GATEWAY``             path of a YAML file describing the HTTP gateway (default: the console channel)
+``METER_GATEWAY``           path of a YAML file describing the meter system, or ``simulator`` (default with embedded
+                            servers); empty: nothing is switched from afar
 ``CONSOLE_CHANNEL``         ``true`` writes messages that have no way out to the log (default with embedded servers)
 ``STATIC_ROOT``             where ``collectstatic`` put the files; without it they are served from where they lie
 ``METRICS_TOKEN``           bearer token of ``/metrics``; without one only this machine may read it
 ``WEB_THREADS``             requests served at once by one web process (default 8)
 ``LOG_LEVEL``               default ``WARNING``
 ``PHONE_REGION``            default region of numbers typed without a country code (default ``CN``)
+``IDENTITY_ITEMS``          how much a caller must confirm before a debt is spoken of (default 2 items)
 ``MFA_TOTP_ISSUER``         name of the site in authenticator apps
 ``MFA_REQUIRED_ROLES``      comma separated roles that must set up a second factor (default none)
 ``RULE_PACKS_DIR``          folder with rule packs of one's own, beside the shipped ones
@@ -261,6 +264,10 @@ USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="Asia/Shanghai")
 PHONE_REGION = env.str("PHONE_REGION", default="CN")
 
+# --- the console ------------------------------------------------------------------------------------
+
+IDENTITY_ITEMS = env.int("IDENTITY_ITEMS", default=2)
+
 # --- files ------------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
@@ -334,6 +341,11 @@ RULE_PACKS_DIR = env.str("RULE_PACKS_DIR", default="")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="outages@localhost")
 SMS_GATEWAY = env.str("SMS_GATEWAY", default="")
 
+# --- the meters ------------------------------------------------------------------------------------
+
+# simulated meters are right on a demo's machine, nowhere else
+METER_GATEWAY = env.str("METER_GATEWAY", default="simulator" if EMBEDDED_POSTGRES else "")
+
 # --- watching ---------------------------------------------------------------------------------------
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
@@ -372,7 +384,13 @@ SPECTACULAR_SETTINGS = {
         "WindowStateEnum": "outages.planned.models.WindowState",
         "PeriodKindEnum": "outages.planned.models.PeriodKind",
         "KindEnum": "outages.models.OutageKind",
+        "LevelEnum": "outages.models.OutageLevel",
+        "StatusEnum": "outages.models.OutageStatus",
         "AlternativeEnum": "outages.planned.models.Alternative",
+        "HoldKindEnum": "billing_cutoffs.models.HoldKind",
+        "ApprovalLevelEnum": "billing_cutoffs.models.ApprovalLevel",
+        "OrderStateEnum": "billing_cutoffs.models.OrderState",
+        "PaymentStatusEnum": "billing_cutoffs.models.PaymentStatus",
     },
 }
 

@@ -28,8 +28,12 @@ PLANNER: Final = frozenset({"planner"})
 DECIDERS: Final = frozenset({"branch_lead", "approver"})
 REPORTERS: Final = AGENT | DISPATCHER
 SEE_USERS: Final = AUDITOR | ADMINISTRATOR
+MACHINES: Final = frozenset({"machine"})  # no person, whatever the role: only tokens with the scope
 READ_EVERYWHERE: Final = AGENT | AUDITOR | ADMINISTRATOR
 SEE_PLANS: Final = PLANNER | DECIDERS | DISPATCHER | AUDITOR
+SEE_ARREARS: Final = frozenset({"billing_clerk", "approver", "auditor"})
+BILLING: Final = frozenset({"billing_clerk"})
+SET_HOLDS: Final = AGENT | DISPATCHER | BILLING
 SEE_CUSTOMERS: Final = ANY_ROLE - ADMINISTRATOR
 
 
@@ -57,6 +61,7 @@ _PERIOD = r"api/v1/^plan-periods/(?P<pk>[0-9]{1,18})/"
 _WORK = r"api/v1/^planned-works/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _WINDOW = r"api/v1/^planned-windows/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _FAULT = r"api/v1/^faults/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+_CUTOFF = r"api/v1/^cutoff-orders/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _OUTAGE = r"api/v1/^outages/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 
 ROUTES: Final[dict[str, Rule]] = {
@@ -76,6 +81,54 @@ ROUTES: Final[dict[str, Rule]] = {
     "outages/<str:reference>/": Rule(READ_EVERYWHERE, args="outage", own="planner"),
     "outages/<str:reference>/notes/": Rule(args="outage", data={"text": "x"}, own="PLANNER"),
     "notifications/outages/<str:reference>/": Rule(AUDITOR, args="outage", own="planner"),
+    # --- debts and cut-offs
+    "cutoffs/accounts/": Rule(SEE_ARREARS),
+    "cutoffs/accounts.csv": Rule(SEE_ARREARS),
+    "cutoffs/accounts/<str:number>/": Rule(AUDITOR, args="debtor", own="billing_clerk"),
+    "cutoffs/accounts/<str:number>/evidence/": Rule(AUDITOR, args="debtor", own="billing_clerk"),
+    "cutoffs/accounts/<str:number>/notices/<int:pk>/": Rule(
+        args="debt_notice", data={"how": "by_hand", "served_at": "2020-01-01T10:00", "note": "x"}, own="billing_clerk"
+    ),
+    "cutoffs/orders/<str:reference>/evidence/": Rule(AUDITOR, args="cutoff_order", own="billing_clerk"),
+    "cutoffs/orders/<str:reference>/": Rule(AUDITOR, args="cutoff_order", own="billing_clerk"),
+    "cutoffs/orders/<str:reference>/steps/<slug:step>/": Rule(
+        args="cutoff_act", data={"version": "1", "reason": "x"}, own="BILLING_CLERK"
+    ),
+    "cutoffs/reconnections/": Rule(SEE_ARREARS),
+    "cutoffs/reconnections.csv": Rule(SEE_ARREARS),
+    "cutoffs/reconnections/<str:reference>/safe/": Rule(args="cutoff_order", own="BILLING_CLERK"),
+    "cutoffs/failures/": Rule(SEE_ARREARS),
+    "cutoffs/failures.csv": Rule(SEE_ARREARS),
+    "cutoffs/slips/": Rule(SEE_ARREARS),
+    "cutoffs/letters/<str:reference>/": Rule(AUDITOR, args="cutoff_letters", own="billing_clerk"),
+    # grades hold for the whole company: read by every branch, changed above all of them (test_grade_pages.py)
+    "cutoffs/grades/": Rule(SEE_ARREARS),
+    "cutoffs/grades/new/": Rule(),
+    "cutoffs/grades/run/": Rule(),
+    "cutoffs/grades/<int:pk>/": Rule(SEE_ARREARS, args="grade"),
+    "cutoffs/grades/<int:pk>/use/": Rule(args="grade"),
+    "cutoffs/": Rule(SEE_ARREARS),
+    "cutoffs/batches/": Rule(SEE_ARREARS),
+    "cutoffs/batches/new/": Rule(BILLING, BILLING),
+    "cutoffs/batches/<slug:reference>/": Rule(AUDITOR, args="cutoff_batch", own="billing_clerk"),
+    "cutoffs/batches/<slug:reference>/decisions.csv": Rule(AUDITOR, args="cutoff_batch", own="billing_clerk"),
+    "cutoffs/batches/<slug:reference>/check/": Rule(args="cutoff_batch", own="BILLING_CLERK"),
+    "cutoffs/batches/<slug:reference>/steps/<slug:step>/": Rule(
+        args="cutoff_batch_step", data={"version": "1"}, own="billing_clerk"
+    ),
+    "cutoffs/batches/<slug:reference>/orders/<slug:order>/<slug:step>/": Rule(
+        args="cutoff_batch_order", data={"version": "1", "reason": "x"}, own="billing_clerk"
+    ),
+    "cutoffs/holds/": Rule(SEE_ARREARS),
+    "cutoffs/holds/new/": Rule(SET_HOLDS, SET_HOLDS),
+    "cutoffs/holds/<int:pk>/": Rule(AUDITOR, args="hold", data={"reason": "x"}, own="APPROVER"),
+    "cutoffs/forecasts/": Rule(SEE_ARREARS, BILLING),
+    "cutoffs/files/": Rule(SEE_ARREARS, BILLING),
+    "cutoffs/files/template/<slug:kind>.csv": Rule(BILLING, args="feed"),
+    "cutoffs/files/<int:pk>/": Rule(AUDITOR, args="billing_file", own="billing_clerk"),
+    "cutoffs/files/<int:pk>/confirm/": Rule(args="billing_file", own="BILLING_CLERK"),
+    "cutoffs/files/<int:pk>/discard/": Rule(args="unwanted_file", own="BILLING_CLERK"),
+    "cutoffs/files/<int:pk>/rows.csv": Rule(AUDITOR, args="billing_file", own="billing_clerk"),
     # --- faults
     "faults/": Rule(DISPATCHER),
     "faults/new/": Rule(REPORTERS, DISPATCHER, data={"place": "$east_place", "token": "t", "is_confirmed": "yes"}),
@@ -144,6 +197,12 @@ ROUTES: Final[dict[str, Rule]] = {
     "console/call/<uuid:key>/premises/": Rule(args="call", data={"service_point": "$east_point"}, own="AGENT"),
     "console/call/<uuid:key>/draft/": Rule(args="call", data={"note": "x"}, own="AGENT"),
     "console/call/<uuid:key>/log/": Rule(args="call", data={"reason": "no_supply", "scope": "unknown"}, own="AGENT"),
+    "console/call/<uuid:key>/identity/": Rule(args="call", data={"items": ["holder", "address"]}, own="AGENT"),
+    "console/call/<uuid:key>/identity/withdraw/": Rule(args="call", own="AGENT"),
+    # these need a checked caller even in the own branch: tests/billing/test_agent.py
+    "console/call/<uuid:key>/hold/": Rule(args="call", data={"kind": "promise", "until": "2100-01-01"}),
+    "console/call/<uuid:key>/complaint/": Rule(args="call", data={"text": "x"}),
+    "console/call/<uuid:key>/safe/": Rule(args="call"),
     "console/calls/": Rule(AGENT),
     "console/callbacks/": Rule(AGENT),
     "console/callbacks/<int:callback_id>/": Rule(args="callback", data={"result": "restored"}, own="AGENT"),
@@ -247,6 +306,16 @@ ROUTES: Final[dict[str, Rule]] = {
         f"{_WINDOW}{name}/$": Rule(args="window", own="DISPATCHER")
         for name in ("cancel", "close", "extend", "move", "restore", "restore-part", "start")
     },
+    "api/v1/^cutoff-orders/$": Rule(
+        SEE_ARREARS, MACHINES, scopes=_scopes("cutoff:draft"), readers=_scopes("cutoff:read")
+    ),
+    _CUTOFF + "$": Rule(AUDITOR, args="cutoff_order", own="billing_clerk"),
+    "api/v1/^cutoff-results/$": Rule(post=MACHINES, scopes=_scopes("meter_event:create")),
+    "api/v1/^arrears/$": Rule(post=MACHINES, data={"items": [{}]}, scopes=_scopes("arrears:write")),
+    "api/v1/^payments/$": Rule(post=MACHINES, data={"items": [{}]}, scopes=_scopes("payment:write")),
+    "api/v1/^account-holds/$": Rule(post=SET_HOLDS, data={"items": [{}]}, scopes=_scopes("protection:write")),
+    "api/v1/^temperature-forecasts/$": Rule(post=MACHINES, data={"items": [{}]}, scopes=_scopes("arrears:write")),
+    "api/v1/^cut-complaints/$": Rule(post=MACHINES, data={"items": [{}]}, scopes=_scopes("arrears:write")),
     # a provider is known by the secret agreed with it, and by nothing else
     "api/v1/receipts/<slug:account>/": Rule(args="account"),
 }  # fmt: skip

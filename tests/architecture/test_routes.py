@@ -25,17 +25,22 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.policies import SCOPES
+from billing_cutoffs.models import AccountHold, DebtNotice, Grade
+from billing_cutoffs.services import files
 from call_center.models import Callback
 from call_center.services import call_log, call_start
-from grid.models import GridImport
+from grid.models import Branch, CalendarDay, GridImport
 from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
 from outages.models import Outage
-from outages.planned.models import ScheduleLine, ScheduleRun, WorkDay
+from outages.planned.models import ScheduleLine, ScheduleRun
 from outages.planned.services import joint_create
 from outages.services import outage_open
 from tests.architecture.routes import PEOPLE, READ_EVERYWHERE, ROLES, ROUTES, Rule
+from tests.billing.world import CLOCK, debtor
+from tests.billing.world import batch as cutoff_batch
+from tests.billing.world import order as cutoff_order
 from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
 from tests.planned.books import HEADINGS, book, uploaded
@@ -132,7 +137,7 @@ def _built() -> World:
         ),
         "non_payment": outage_open(
             kind="non_payment", action="start", actor=asha, started_at=now - hour,
-            service_point_ids=[city.service_points["SP0002"].pk], is_public=False,
+            service_point_ids=[city.service_points["SP0002"].pk], is_public=False, cutoff_order=1,
         ),
     }  # fmt: skip
     crew = Crew.objects.create(code="C1", name="李工", branch=city.east)
@@ -165,10 +170,47 @@ def _built() -> World:
             "key": [{"key": "0-0", "uidb36": "1"}],
             "account": [{"account": "nobody"}],
             **planning.args,
+            **_cutting(city),
         },
         drafts=planning.drafts,
         values={"$east_point": point.pk, "$east_place": f"e{city.id('T11')}", "$east_address": "东风路12号"},
     )
+
+
+def _file(branch: Branch, name: str) -> int:
+    """A file from billing that waits for confirmation."""
+    data = "户号,统计时间,账单号,应缴日期,欠费金额\n1000000002,2026-01-02,B1,2025-12-01,1\n".encode()
+    file = files.file_upload(actor=CLOCK, branch=branch, kind="arrears", name=name, chunks=[data])
+    files.file_check(file_id=file.pk)
+    return file.pk
+
+
+def _cutting(city: SmallCity) -> dict[str, list[dict[str, Any]]]:
+    """A debtor of the east whose cut is proposed and barred."""
+    account = debtor(city)
+    hold = AccountHold.objects.create(account=account, kind="dispute", set_by_name="billing")
+    order = cutoff_order(account, cutoff_batch(city.east, CLOCK))
+    grade = Grade.objects.create(code="all", name_zh="全部", name_en="All", rank=1)
+    reminder = DebtNotice.objects.create(
+        case=order.case, stage="reminder", after_days=7, amount=account.overdue, issued_at=timezone.now()
+    )
+    kept, unwanted = (_file(account.branch, name) for name in ("a.csv", "b.csv"))
+    batch = {"reference": order.batch.reference}
+    return {
+        "hold": [{"pk": hold.pk}],
+        "debtor": [{"number": account.customer.account_number}],
+        "debt_notice": [{"number": account.customer.account_number, "pk": reminder.pk}],
+        "cutoff_letters": [{"reference": order.batch.reference}],
+        "grade": [{"pk": grade.pk}],
+        "cutoff_order": [{"reference": order.reference}],
+        "cutoff_batch": [batch],
+        "cutoff_batch_step": [{**batch, "step": step} for step in ("submit", "change", "add", "undo")],
+        "cutoff_batch_order": [{**batch, "order": order.reference, "step": step} for step in ("hold", "exclude")],
+        "cutoff_act": [{"reference": order.reference, "step": step} for step in ("cancel", "off", "reconnect", "safe")],
+        "billing_file": [{"pk": kept}],
+        "unwanted_file": [{"pk": unwanted}],
+        "feed": [{"kind": "payments"}],
+    }
 
 
 @dataclass
@@ -189,7 +231,7 @@ def _planning(city: SmallCity) -> Planning:
     parts = [work_in(city, pia, "T12", period=period) for _n in range(2)]
     joint = joint_create(actor=pia, period_id=period.pk, work_ids=[part.pk for part in parts])
     window = published_alone(city, pia, lena, otto, "T11")
-    day = WorkDay.objects.create(day=timezone.localdate(), kind="exam", name="期末考试", branch=city.east)
+    day = CalendarDay.objects.create(day=timezone.localdate(), kind="exam", name="期末考试", branch=city.east)
     row = ["C-9", "", "T12", "25:00", "", "", "", "a note in the file of the east"]
     sheet = uploaded(pia, book(HEADINGS, row), branch=city.east, period=period)
     assert window.outage is not None

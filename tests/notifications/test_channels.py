@@ -11,8 +11,8 @@ from pytest_django import Settings
 from accounts.actor import Actor
 from grid.models import ContactKind, ContactPoint
 from notifications import channels, fanout, router, sending
-from notifications.channels import Gateway, Message, SmsSender
 from notifications.models import Attempt, Delivery, DeliveryState, ProviderAccount, RateBucket, Suppression
+from standards.http_gateway import filled
 from tests.factories.grid import SmallCity
 from tests.notifications.world import GATEWAY, nothing_broken, off, states, told, turn, waits_end
 from tests.peers.sms_gateway import Mode, SmsGateway
@@ -270,14 +270,7 @@ def test_a_secret_that_is_not_in_the_environment_is_named(tmp_path: Path, monkey
 
 
 def test_what_is_filled_in_is_never_a_template_again() -> None:
-    gateway = Gateway.model_validate(
-        {"request": {"url": "http://x/", "json": {"m": ["{text}", 1]}}, "success": {"id": "id"}}
-    )
-    sender = SmsSender(gateway)
-    request = sender._request(Message(client_ref="1-1", to="+86", subject="", text="{to}", letter=""))
-    sender.close()
-
-    assert request.content == b'{"m":["{to}",1]}'
+    assert filled({"m": ["{text}", 1]}, {"text": "{to}", "to": "+86"}) == {"m": ["{to}", 1]}
 
 
 def test_a_row_is_never_sent_by_two(city: SmallCity, asha: Actor, sms: SmsGateway) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -28,7 +28,7 @@ from tests.peers.smtp import SmtpServer
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 
 
-def environment(smtp: SmtpServer, *, redis: str = "redis://127.0.0.1:9/0") -> dict[str, str]:
+def environment(smtp: SmtpServer | None = None, *, redis: str = "redis://127.0.0.1:9/0") -> dict[str, str]:
     """What a sender of its own process needs; by default with a Redis that nobody answers for."""
     database = connection.settings_dict
     host, port = str(database["HOST"]), f":{database['PORT']}" if database["PORT"] else ""
@@ -42,7 +42,7 @@ def environment(smtp: SmtpServer, *, redis: str = "redis://127.0.0.1:9/0") -> di
         "REDIS_URL": redis,
         "SECRET_KEY": django_settings.SECRET_KEY,
         "DEBUG": "false",
-        "EMAIL_URL": smtp.url,
+        "EMAIL_URL": smtp.url if smtp else "",
         "SMS_GATEWAY": django_settings.SMS_GATEWAY,
         "DEFAULT_FROM_EMAIL": "outages@example.org",
     }
@@ -80,9 +80,14 @@ def wait_until_states(wanted: dict[str, int], process: subprocess.Popen[bytes]) 
     assert states() == wanted
 
 
-@contextmanager
-def gate_held() -> Iterator[None]:
+def gate_held() -> AbstractContextManager[None]:
     """Nobody passes the gate: the table it must write to is locked by somebody else."""
+    return table_held("notifications_attempt")
+
+
+@contextmanager
+def table_held(table: str) -> Iterator[None]:
+    """Nobody writes to this table: it is locked by somebody else."""
     database = connection.settings_dict
     blocker = psycopg2.connect(
         host=database["HOST"], port=database["PORT"] or None, dbname=database["NAME"], user=database["USER"],
@@ -90,7 +95,7 @@ def gate_held() -> Iterator[None]:
     )  # fmt: skip
     try:
         with blocker.cursor() as db:
-            db.execute("LOCK TABLE notifications_attempt IN EXCLUSIVE MODE")
+            db.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield
     finally:
         blocker.close()

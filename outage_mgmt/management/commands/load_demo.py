@@ -17,6 +17,7 @@ from accounts.actor import Actor
 from accounts.services import role_grant, user_create
 from grid.models import Branch, ElementKind, GridElement, Importance, ServicePoint
 from outage_mgmt.demo import LOGINS, PASSWORD
+from outage_mgmt.demo_cutoffs import DemoCutoffs
 from outage_mgmt.demo_plans import DemoPlans
 from outages import services as record
 from outages.faults import services as faults
@@ -97,7 +98,7 @@ class Demo:
         self.dismissed()
         self.planned()
         self.shedding()
-        self.cut_off()
+        self.cut_offs()
 
     def crews(self) -> None:
         branches = list(Branch.objects.filter(elements__isnull=False).distinct().order_by("pos"))
@@ -204,22 +205,17 @@ class Demo:
         offices = list(Branch.objects.filter(children__isnull=True, elements__isnull=False).distinct().order_by("pos"))
         DemoPlans(offices[0], offices[1] if len(offices) > 1 else None).run()
 
+    def cut_offs(self) -> None:
+        office = Branch.objects.filter(children__isnull=True, elements__isnull=False).order_by("pos").first()
+        if office is not None:
+            DemoCutoffs(office).run()
+
     def shedding(self) -> None:
         slot = self.open(
             "load_shedding", "schedule", self.section(78), planned_start=self.ago(minutes=30),
             planned_end=self.ahead(minutes=90),
         )  # fmt: skip
         record.outage_start(outage_id=slot.pk, actor=self.dispatcher, started_at=self.ago(minutes=28))
-
-    def cut_off(self) -> None:
-        point = ServicePoint.objects.filter(
-            element=self.transformer(5), customer__importance=Importance.NORMAL
-        ).order_by("pk").first()  # fmt: skip
-        if point is not None:
-            record.outage_open(
-                kind="non_payment", action="start", actor=Actor.system("billing"), service_point_ids=[point.pk],
-                started_at=self.ago(days=2), level="service",
-            )  # fmt: skip
 
     def open(self, kind: str, action: str, element: GridElement, **facts: Any) -> Outage:
         return record.outage_open(kind=kind, action=action, actor=self.dispatcher, element_ids=[element.pk], **facts)
