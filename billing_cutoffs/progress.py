@@ -62,6 +62,7 @@ REASONS: Final[dict[str, Any]] = {
     "ordered": pgettext_lazy("cut-off ended", "ordered by a person"),
     "found_off": pgettext_lazy("cut-off ended", "another order was found off"),
     "not_cut": pgettext_lazy("cut-off ended", "not switched off"),
+    "moved_in": pgettext_lazy("cut-off ended", "another customer lives there now"),
     "not_done": pgettext_lazy("cut-off failed", "the meter did not switch"),
     "expired": pgettext_lazy("cut-off ended", "window over"),
     "no_reading": pgettext_lazy("cut-off failed", "the meter does not answer"),

@@ -11,6 +11,7 @@ from billing_cutoffs.services import (
     feed,
     files,
     grades,
+    newcomers,
     reconnection,
     record,
     running,
@@ -86,8 +87,9 @@ def simulator_turn(**_later: object) -> dict[str, int]:
 
 @shared_task(base=Doorbell, queue="plan", expires=60)
 def deadlines_watch(**_later: object) -> dict[str, int]:
-    """Warn of reconnections that are due soon, and escalate those that are late."""
-    return reconnection.deadlines_watch(actor=CUTOFFS)
+    """Warn of reconnections that are due soon, escalate those that are late, and find who is off for another's debt."""
+    moved = newcomers.newcomers_reconnect(actor=CUTOFFS)
+    return {"newcomers": moved, **reconnection.deadlines_watch(actor=CUTOFFS)}
 
 
 @shared_task(base=Doorbell, queue="plan", expires=15)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -41,25 +41,28 @@ def commands_queue(
     COMMANDED at once. Returns the orders that have something new on its way.
     """
     require_transaction()
-    now = now or timezone.now()
-    orders = (
-        CutoffOrder.objects.filter(pk__in=list(order_ids)).order_by("pk")
-        .select_for_update(no_key=True, of=("self",)).select_related("service_point")
-    )  # fmt: skip
     if purpose == "reconnect":
-        ready = list(orders.filter(state=lifecycle.RECONNECT_COMMANDED))
+        _overtake(order_ids)
         by_hand: list[int] = []
-        _overtake([order.pk for order in ready])
+        ready = list(order_ids)
     else:
-        ready = list(orders.filter(state=lifecycle.WARNED))
-        held = protections.findings(order_ids=[order.pk for order in ready], stage="command", at=now)
-        ready = [order for order in ready if not held.get(order.pk)]
-        by_hand = [order.pk for order in ready if not _is_remote(order)]
+        ready, by_hand = _may_be_cut(order_ids, now or timezone.now())
         orders_step(
             order_ids=by_hand, action="command", actor=actor, facts={"by": "slip"},
-            commanded_at=now, method=Method.FIELD,
+            commanded_at=now or timezone.now(), method=Method.FIELD,
         )  # fmt: skip
-    return sorted(_insert([o.pk for o in ready if _is_remote(o)], purpose) + by_hand)
+    return sorted(_insert(ready, purpose) + by_hand)
+
+
+def _may_be_cut(order_ids: Collection[int], now: datetime) -> tuple[list[int], list[int]]:
+    """Warned, and nothing stands before it: from afar, and by a person."""
+    warned = list(
+        CutoffOrder.objects.filter(pk__in=list(order_ids), state=lifecycle.WARNED)
+        .order_by("pk").select_for_update(no_key=True, of=("self",)).select_related("service_point")
+    )  # fmt: skip
+    held = protections.findings(order_ids=[order.pk for order in warned], stage="command", at=now)
+    free = [order for order in warned if not held.get(order.pk)]
+    return [o.pk for o in free if _is_remote(o)], [o.pk for o in free if not _is_remote(o)]
 
 
 def _is_remote(order: CutoffOrder) -> bool:
@@ -69,26 +72,36 @@ def _is_remote(order: CutoffOrder) -> bool:
 
 def _overtake(order_ids: Collection[int]) -> None:
     """Switching on goes before whatever is still asked about switching off, and waits for no pause between tries."""
-    under_way = MeterCommand.objects.filter(order__in=order_ids)
-    under_way.filter(purpose=Purpose.DISCONNECT, state__in=IN_FLIGHT).update(
-        state=CommandState.DONE, answer="overtaken", done_at=Now(), lease_token=None, lease_until=None
-    )
-    waiting = (CommandState.QUEUED, CommandState.UNCERTAIN)
-    if under_way.filter(purpose=Purpose.RECONNECT, state__in=waiting).update(next_at=Now()):
+    open_now = MeterCommand.objects.filter(order__in=list(order_ids), state__in=OPEN).order_by("pk")
+    under_way = list(open_now.select_for_update(no_key=True))
+    cuts = [command.pk for command in under_way if command.purpose == Purpose.DISCONNECT]
+    if cuts:
+        MeterCommand.objects.filter(pk__in=cuts).update(
+            state=CommandState.DONE, answer="overtaken", done_at=Now(), lease_token=None, lease_until=None
+        )
+    waiting = [
+        command.pk
+        for command in under_way
+        if command.purpose == Purpose.RECONNECT and command.state in (CommandState.QUEUED, CommandState.UNCERTAIN)
+    ]
+    if waiting:
+        MeterCommand.objects.filter(pk__in=waiting).update(next_at=Now())
         ring_on_commit(TURN)
 
 
 def _insert(order_ids: Collection[int], purpose: str) -> list[int]:
-    """One command for each that has none under way and whose meter has a number."""
-    busy = MeterCommand.objects.filter(order__in=order_ids, state__in=OPEN).values("order")
-    orders = CutoffOrder.objects.filter(pk__in=order_ids).exclude(pk__in=busy)
-    facts = orders.values_list("pk", "service_point__meter_number", "batch__window_until")
+    """One command for each that has none under way and whose meter can be switched from afar."""
+    if not settings.METER_GATEWAY:
+        return []
+    open_now = MeterCommand.objects.filter(order=OuterRef("pk"), state__in=OPEN)
+    orders = CutoffOrder.objects.filter(~Exists(open_now), pk__in=list(order_ids), method=Method.REMOTE)
+    facts = orders.order_by("pk").exclude(service_point__meter_number="")
     made = MeterCommand.objects.bulk_create(
         MeterCommand(
             order_id=pk, purpose=purpose, meter_number=meter,
             expires_at=until if purpose == Purpose.DISCONNECT else timezone.now() + NEVER,
         )
-        for pk, meter, until in facts
+        for pk, meter, until in facts.values_list("pk", "service_point__meter_number", "batch__window_until")
     )  # fmt: skip
     if made:
         ring_on_commit(TURN)

@@ -34,7 +34,7 @@ def cuts_gate(*, order_ids: Collection[int], token: uuid.UUID, actor: Actor, now
     orders = _orders_locked(order_ids)
     commands = list(
         MeterCommand.objects.filter(lease_token=token, state=CommandState.QUEUED, purpose=Purpose.DISCONNECT)
-        .order_by("pk").select_for_update(no_key=True)
+        .order_by("pk").select_for_update(no_key=True, of=("self",)).select_related("order__branch")
     )  # fmt: skip
     open_orders = [orders[c.order_id] for c in commands if _may_begin(orders[c.order_id], batches, c, now)]
     held = protections.findings(order_ids=[order.pk for order in open_orders], stage="command", at=now)

@@ -180,7 +180,7 @@ def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> 
     """Another system tells what bars cuts, and when that ends. Outcomes: applied, unchanged, or why it is refused.
 
     The same reference again is the same hold: its end may move. What a person has ended here stays ended. A person
-    who hands in such a list ends no hold with it that they may not end on its page.
+    who hands in such a list ends and agrees nothing with it that they may not on the pages.
     """
     source = source_system[:64]
     answers = Refusals(items, lambda item: str(item.get("ref") or item.get("account_number") or ""))
@@ -191,7 +191,9 @@ def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> 
         db.execute(_KNOWN, {"source": source, "refs": [one.ref for one in told.values()]})
         known = {ref: _Known(*facts) for ref, *facts in db.fetchall()}
         is_person = actor.kind == "user"
-        may_end = accounts_known(actor=actor, action="release_hold", numbers=numbers if is_person else ())
+        asked = numbers if is_person else ()
+        may_end = accounts_known(actor=actor, action="release_hold", numbers=asked)
+        may_agree = accounts_known(actor=actor, action="reconnect", numbers=asked)
         first: dict[str, int] = {}
         for at, one in told.items():
             standing = known.get(one.ref)
@@ -199,6 +201,8 @@ def holds_receive(*, actor: Actor, source_system: str, items: Sequence[Any]) -> 
                 answers.refuse(at, UnknownAccount(field="account_number"))
             elif standing and (standing.account_id, standing.kind) != (accounts[one.account_number], one.kind):
                 answers.refuse(at, HoldDiffers(field="ref"))
+            elif is_person and one.orders_reconnection and one.account_number not in may_agree:
+                answers.refuse(at, Forbidden(field="orders_reconnection"))
             elif standing and is_person and _ends(standing, one) and one.account_number not in may_end:
                 answers.refuse(at, Forbidden(field="ref"))
             elif standing and is_person and _ends(standing, one) and standing.set_by_id == actor.user_id:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -242,6 +242,13 @@ class _Wanted:
     is_wrongful: bool
     reason: Reason
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {
+            "paid_at": self.paid_at, "reconnect_due_at": self.due_at, "reconnect_mode": self.mode,
+            "is_wrongful": self.is_wrongful,
+        }  # fmt: skip
+
 
 def _locked(which: Q) -> list[CutoffOrder]:
     """Orders that are not over, their rows locked in the order of their keys."""
@@ -260,6 +267,8 @@ def _settled(orders: Collection[CutoffOrder]) -> tuple[set[int], set[int]]:
         open_share = 100 - pack(order.branch.rule_pack).arrears.reconnect_share.amount
         if order.case.account.overdue <= order.amount * max(open_share, Decimal(0)) / 100:
             paid.add(order.pk)
+    if len(paid) == len(orders):
+        return paid, set()
     standing = AccountHold.objects.filter(
         Q(until__isnull=True) | Q(until__gt=timezone.now()),
         account__in=[order.case.account_id for order in orders], orders_reconnection=True, released_at__isnull=True,
@@ -297,7 +306,7 @@ def _mode(order: CutoffOrder) -> str:
     return ReconnectMode.SAFE if ReconnectMode.SAFE in modes else ReconnectMode.AUTOMATIC
 
 
-def _note(orders: Collection[CutoffOrder], *, actor: Actor, wanted: Collection[_Wanted], note: str = "") -> list[int]:
+def _note(orders: Collection[CutoffOrder], *, actor: Actor, wanted: Sequence[_Wanted], note: str = "") -> list[int]:
     """It is on its way to the meter: what has not left stays here, the rest comes back once it is known to be off."""
     fresh = [order for order in orders if order.reconnect_due_at is None]
     if not fresh:
@@ -311,15 +320,17 @@ def _note(orders: Collection[CutoffOrder], *, actor: Actor, wanted: Collection[_
 
 
 def _bring_back(
-    orders: Collection[CutoffOrder], *, actor: Actor, now: datetime, wanted: Collection[_Wanted], note: str = ""
+    orders: Collection[CutoffOrder], *, actor: Actor, now: datetime, wanted: Sequence[_Wanted], note: str = ""
 ) -> list[int]:
     """They are off: the deadline runs, and the command goes out unless the customer must say first that it is safe."""
     if not orders:
         return []
-    _write(wanted)
+    first, *others = wanted
+    own = first.fields if not others else {}
+    if others:
+        _write(wanted)
     ids = [order.pk for order in orders]
-    facts = {"reason": next(w.reason for w in wanted)}
-    orders_step(order_ids=ids, action="pay", actor=actor, note=note, facts=facts)
+    orders_step(order_ids=ids, action="pay", actor=actor, note=note, facts={"reason": first.reason}, **own)
     modes = {w.order_id: w.mode for w in wanted}
     ready = [o.pk for o in orders if modes[o.pk] == ReconnectMode.AUTOMATIC or o.is_safe_at]
     _reconnect(ready, actor=actor, now=now)
@@ -335,13 +346,7 @@ def _reconnect(order_ids: Collection[int], *, actor: Actor, now: datetime) -> No
 
 def _write(wanted: Iterable[_Wanted]) -> None:
     """Each order's own payment and deadline; what follows is the same step for all."""
-    rows = [
-        CutoffOrder(
-            pk=w.order_id, paid_at=w.paid_at, reconnect_due_at=w.due_at, reconnect_mode=w.mode,
-            is_wrongful=w.is_wrongful,
-        )
-        for w in wanted
-    ]  # fmt: skip
+    rows = [CutoffOrder(pk=w.order_id, **w.fields) for w in wanted]
     CutoffOrder.objects.bulk_update(rows, ["paid_at", "reconnect_due_at", "reconnect_mode", "is_wrongful"])
 
 

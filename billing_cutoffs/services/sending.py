@@ -122,7 +122,13 @@ FROM due WHERE c.id = due.id RETURNING c.id
 
 def _claim(lane: _Lane, limit: int) -> _Claim | None:
     token = uuid.uuid4()
-    facts: dict[str, Any] = {"state": lane.state, "purposes": list(lane.purposes), "limit": limit, "token": token, "lease": LEASE_S}
+    facts: dict[str, Any] = {
+        "state": lane.state,
+        "purposes": list(lane.purposes),
+        "limit": limit,
+        "token": token,
+        "lease": LEASE_S,
+    }
     with transaction.atomic(durable=True), connection.cursor() as db:
         db.execute(_TAKE, facts)
         ids = tuple(sorted(row[0] for row in db.fetchall()))
@@ -161,7 +167,7 @@ def _reconnections_gate(order_ids: Sequence[int], token: uuid.UUID) -> list[Mete
     orders = CutoffOrder.objects.filter(pk__in=order_ids).order_by("pk").select_for_update(no_key=True)
     waiting = {o.pk for o in orders if o.state in (lifecycle.RECONNECT_COMMANDED, lifecycle.RECONNECT_FAILED)}
     ours = MeterCommand.objects.filter(lease_token=token, state=CommandState.QUEUED).order_by("pk")
-    commands = list(ours.select_for_update(no_key=True))
+    commands = list(ours.select_for_update(no_key=True, of=("self",)).select_related("order__branch"))
     for command in commands:
         if command.order_id not in waiting:
             command_put(command, CommandState.WITHDRAWN)
@@ -202,6 +208,9 @@ def _reply_take(
     command: MeterCommand, attempt_id: int, token: uuid.UUID, reply: Reply, actor: Actor, now: datetime
 ) -> None:
     """Write what became of a call, if the command is still ours and no answer was quicker."""
+    if reply.result == "accepted":
+        _accepted(command, attempt_id, token, reply)
+        return
     with transaction.atomic(durable=True):
         order = order_lock(command.order_id)
         _attempt_end(attempt_id, reply.result, reply.detail)
@@ -211,12 +220,7 @@ def _reply_take(
         row = mine.first()
         if row is None:
             return
-        if reply.result == "accepted":
-            answer_within = pack(order.branch.rule_pack).arrears.answer_within.delta
-            command_put(
-                row, CommandState.ACCEPTED, wait=answer_within.total_seconds(), external_id=reply.external_id
-            )  # fmt: skip
-        elif reply.result == "done":
+        if reply.result == "done":
             is_off = row.purpose == Purpose.DISCONNECT
             # in doubt until its own word is taken: what is said of another time changes nothing
             command_put(row, CommandState.UNCERTAIN, wait=QUESTIONS[0], external_id=reply.external_id)
@@ -233,6 +237,17 @@ def _reply_take(
             command_put(row, CommandState.QUEUED, wait=NOT_SENT, tries=row.tries - 1)
     if reply.result == "account":
         log.error("cut-offs: the meter system refuses our login: %s", reply.detail)
+
+
+def _accepted(command: MeterCommand, attempt_id: int, token: uuid.UUID, reply: Reply) -> None:
+    """The meter system has it: the order waits for the answer, and so does this command, for so long."""
+    wait = pack(command.order.branch.rule_pack).arrears.answer_within.delta
+    with transaction.atomic(durable=True):
+        _attempt_end(attempt_id, reply.result, reply.detail)
+        MeterCommand.objects.filter(pk=command.pk, lease_token=token, state=CommandState.SENDING).update(
+            state=CommandState.ACCEPTED, external_id=reply.external_id, next_at=Now() + wait, lease_token=None,
+            lease_until=None,
+        )  # fmt: skip
 
 
 def _reading_take(
