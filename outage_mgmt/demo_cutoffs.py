@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 import pgtrigger
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 import standards
 from accounts.actor import Actor
-from billing_cutoffs.models import CutoffBatch, CutoffOrder, DebtNotice, NoticeStage
+from billing_cutoffs.models import CutoffBatch, CutoffOrder, CutoffStep, DebtNotice, NoticeStage
 from billing_cutoffs.protections import day_bars
 from billing_cutoffs.services import batches, decisions, dunning, feed, field, grades, holds, running, serving
 from billing_cutoffs.services.windows import day_possible
@@ -208,10 +209,19 @@ class DemoCutoffs:
     def _set_back(self, batch: CutoffBatch) -> datetime:
         """The demo is loaded in one moment: the batch grows older, as if everything had been done a week before."""
         opens, _closes = self._window(self._last_possible_day())
-        older: Any = batch.window_from - opens
-        with pgtrigger.ignore("billing_cutoffs.CutoffStep:append_only"), connection.cursor() as db:
+        older = batch.window_from - opens
+        with pgtrigger.ignore("billing_cutoffs.CutoffStep:append_only"):
+            CutoffStep.objects.filter(batch=batch).update(at=F("at") - older)
+        with connection.cursor() as db:
             for sql in _OLDER:
-                db.execute(sql, {"span": older, "batch": batch.pk, "warned": opens - timedelta(minutes=45)})
+                db.execute(
+                    sql,
+                    {
+                        "span": f"{older.total_seconds()} seconds",
+                        "batch": batch.pk,
+                        "warned": opens - timedelta(minutes=45),
+                    },
+                )
         return opens
 
     def _last_possible_day(self) -> date:
@@ -224,17 +234,19 @@ class DemoCutoffs:
 
 _OLDER: Final = (
     """
-    UPDATE billing_cutoffs_cutoffbatch SET window_from = window_from - %(span)s, window_until = window_until - %(span)s,
-        submitted_at = submitted_at - %(span)s, approved_at = approved_at - %(span)s, created_at = created_at - %(span)s
+    UPDATE billing_cutoffs_cutoffbatch
+    SET window_from = window_from - %(span)s::interval, window_until = window_until - %(span)s::interval,
+        submitted_at = submitted_at - %(span)s::interval, approved_at = approved_at - %(span)s::interval,
+        created_at = created_at - %(span)s::interval
     WHERE id = %(batch)s
     """,
-    "UPDATE billing_cutoffs_cutoffstep SET at = at - %(span)s WHERE batch_id = %(batch)s",
     """
-    UPDATE billing_cutoffs_cutofforder SET created_at = created_at - %(span)s WHERE batch_id = %(batch)s
+    UPDATE billing_cutoffs_cutofforder SET created_at = created_at - %(span)s::interval WHERE batch_id = %(batch)s
     """,
     """
-    UPDATE billing_cutoffs_debtnotice n SET issued_at = n.issued_at - %(span)s, served_at = n.served_at - %(span)s,
-        window_from = n.window_from - %(span)s, window_until = n.window_until - %(span)s
+    UPDATE billing_cutoffs_debtnotice n
+    SET issued_at = n.issued_at - %(span)s::interval, served_at = n.served_at - %(span)s::interval,
+        window_from = n.window_from - %(span)s::interval, window_until = n.window_until - %(span)s::interval
     FROM billing_cutoffs_cutofforder o WHERE o.id = n.order_id AND o.batch_id = %(batch)s
     """,
     """
@@ -243,12 +255,14 @@ _OLDER: Final = (
     WHERE o.id = n.order_id AND o.batch_id = %(batch)s AND n.stage = 'final_warning'
     """,
     """
-    UPDATE outages_outage u SET planned_start = u.planned_start - %(span)s, planned_end = u.planned_end - %(span)s,
-        created_at = u.created_at - %(span)s
+    UPDATE outages_outage u
+    SET planned_start = u.planned_start - %(span)s::interval, planned_end = u.planned_end - %(span)s::interval,
+        created_at = u.created_at - %(span)s::interval
     FROM billing_cutoffs_cutofforder o WHERE o.outage_id = u.id AND o.batch_id = %(batch)s
     """,
     """
-    UPDATE outages_interruption i SET planned = tstzrange(lower(i.planned) - %(span)s, upper(i.planned) - %(span)s)
+    UPDATE outages_interruption i
+    SET planned = tstzrange(lower(i.planned) - %(span)s::interval, upper(i.planned) - %(span)s::interval)
     FROM billing_cutoffs_cutofforder o WHERE o.outage_id = i.outage_id AND o.batch_id = %(batch)s
     """,
 )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from accounts.actor import Actor
 from billing_cutoffs import lifecycle, policies, progress, selectors
@@ -56,7 +57,9 @@ def failures(actor: Actor) -> QuerySet[CutoffOrder]:
 
 def slips(actor: Actor) -> QuerySet[CutoffOrder]:
     """What is done by a person on site: cuts without a remote switch, and whatever cannot be switched on from afar."""
-    by_hand = Q(method=Method.FIELD, state__in=[lifecycle.COMMANDED, lifecycle.RECONNECT_COMMANDED])
+    by_hand = Q(method=Method.FIELD, state=lifecycle.COMMANDED, batch__window_until__gt=timezone.now()) | Q(
+        method=Method.FIELD, state=lifecycle.RECONNECT_COMMANDED
+    )
     no_way = Q(state=lifecycle.RECONNECT_COMMANDED, has_command=False) | Q(state=lifecycle.RECONNECT_FAILED)
     to_check = Q(state=lifecycle.FAILED, reconnect_due_at__isnull=False)
     return (
@@ -72,8 +75,8 @@ def waiting_rows(*, actor: Actor, orders: Iterable[CutoffOrder], now: datetime) 
     return [
         Waiting(
             order=order,
-            customer=masked(order.service_point.customer.name),
-            account_number=order.service_point.customer.account_number,
+            customer=masked(order.case.account.customer.name),
+            account_number=order.case.account.customer.account_number,
             reason=progress.reason_text(order.state_reason),
             late=now - order.reconnect_due_at if order.reconnect_due_at and order.reconnect_due_at < now else None,
             next_step=_next_step(order),

@@ -78,7 +78,7 @@ _GUARDS: Final = (
     Guard(
         "important",
         pgettext_lazy("guard", "important user"),
-        _("Important users are cut only in a batch that is approved for the whole company."),
+        _("Important users, and debts whose grade says so, are cut only in a batch approved for the whole company."),
         "never",
         rules=("protections.important",),
         limits=("arrears.approval_important",),

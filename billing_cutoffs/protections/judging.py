@@ -86,8 +86,12 @@ def _who(order: Order, place: Place) -> Iterator[Finding]:
     rules = place.pack.protections
     if rules.life_support.value and order.importance == Importance.LIFE_SUPPORT:
         yield found("life_support")
-    if rules.important.value and order.importance in _IMPORTANT and order.level != ApprovalLevel.COMPANY:
+    if order.level == ApprovalLevel.COMPANY:
+        return
+    if rules.important.value and order.importance in _IMPORTANT:
         yield found("important", importance=order.importance)
+    elif order.is_company_grade and order.importance != Importance.LIFE_SUPPORT:
+        yield found("important", why="grade")
 
 
 def _where(facts: Facts, order: Order) -> Iterator[Finding]:

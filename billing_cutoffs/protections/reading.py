@@ -32,13 +32,15 @@ SELECT o.id, o.branch_id, o.amount, o.scheduled_at, b.window_from, b.window_unti
        CASE WHEN p.meter_number = '' THEN 0
             ELSE (SELECT count(DISTINCT q.customer_id) FROM grid_servicepoint q
                   WHERE q.meter_number = p.meter_number AND q.customer_id <> p.customer_id)
-       END AS sharers
+       END AS sharers,
+       coalesce(g.level = 'company', FALSE) AS is_company_grade
 FROM billing_cutoffs_cutofforder o
 JOIN billing_cutoffs_cutoffbatch b ON b.id = o.batch_id
 JOIN billing_cutoffs_arrearscase c ON c.id = o.case_id
 JOIN billing_cutoffs_billingaccount a ON a.customer_id = c.account_id
 JOIN grid_customer u ON u.id = a.customer_id
 JOIN grid_servicepoint p ON p.id = o.service_point_id
+LEFT JOIN billing_cutoffs_grade g ON g.id = a.grade_id
 WHERE o.id = ANY(%(ids)s)
 """
 
@@ -111,6 +113,7 @@ class Order(NamedTuple):
     is_anothers: bool
     is_place_unknown: bool
     sharers: int
+    is_company_grade: bool = False
 
 
 class Hold(NamedTuple):

@@ -58,6 +58,8 @@ def _sum(detail: Mapping[str, Any], name: str) -> str:
 
 
 def _important(finding: Finding) -> str:
+    if finding.detail.get("why") == "grade":
+        return _("The grade of this debt: only in a batch approved for the whole company")
     return _("An important user (%(level)s): only in a batch approved for the whole company") % {
         "level": Importance(finding.detail["importance"]).label
     }

@@ -87,7 +87,8 @@ WITH asked AS (
                              AND o.state NOT IN ('reconnected', 'cancelled')) THEN 'in_another_order'
                 WHEN c.account_number = ANY(%(numbers)s)
                      AND (c.importance = 'life_support'
-                          OR c.importance IN ('important_1', 'important_2') AND %(level)s = 'station')
+                          OR %(level)s = 'station'
+                             AND (c.importance IN ('important_1', 'important_2') OR g.level = 'company'))
                     THEN 'protected'
                 ELSE '' END AS why_not
     FROM billing_cutoffs_billingaccount a

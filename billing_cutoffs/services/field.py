@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actor import Actor
 from billing_cutoffs import lifecycle, policies, protections
 from billing_cutoffs.models import CutoffOrder, Method
-from billing_cutoffs.services.commands import IN_FLIGHT, commands_finish
+from billing_cutoffs.services.commands import IN_FLIGHT, NO_READING, commands_finish
 from billing_cutoffs.services.ending import orders_end, orders_stay_on
 from billing_cutoffs.services.orders import Moved, order_lock, order_step
 from billing_cutoffs.services.reconnection import off_now, on_now
@@ -29,6 +29,13 @@ class BadMoment(DomainError):
 class StillInFlight(Conflict):
     code = "still_in_flight"
     message = _("The command is still on its way to the meter: wait for its answer.")
+
+
+class PerhapsOff(Conflict):
+    """The meter was silent: an order that is forgotten now may leave somebody in the dark."""
+
+    code = "perhaps_off"
+    message = _("It is not known whether this was switched off: send somebody to look before the order ends.")
 
 
 class Protected(Conflict):
@@ -80,6 +87,10 @@ def visit_failed(
         order = _order(order_id, actor, expected_version)
         if order.method != Method.FIELD:
             raise Moved(state=order.get_state_display())
+        if order.reconnect_due_at is not None and order.state == lifecycle.COMMANDED:
+            orders_stay_on(order_ids=[order.pk], actor=actor, reason="paid", note=note)
+            order.refresh_from_db()
+            return order
         return order_step(order=order, action="fail", actor=actor, note=note, state_reason="visit_failed")
 
 
@@ -92,6 +103,8 @@ def send_out(*, order_id: int, actor: Actor, note: str = "", expected_version: i
     now = now or timezone.now()
     with transaction.atomic(durable=True):
         order = _order(order_id, actor, expected_version)
+        if order.reconnect_due_at is not None:
+            raise Moved(state=order.get_state_display())
         held = protections.findings(order_ids=[order.pk], stage="command", at=now).get(order.pk, ())
         if held:
             reasons = ", ".join(str(protections.finding_text(finding)) for finding in held)
@@ -107,6 +120,8 @@ def order_cancel(*, order_id: int, actor: Actor, reason: str, expected_version: 
     """A person ends one order before anything is switched off, and says why."""
     with transaction.atomic(durable=True):
         order = _order(order_id, actor, expected_version, action="stop")
+        if order.state == lifecycle.FAILED and order.state_reason == NO_READING:
+            raise PerhapsOff()
         if not orders_end(order_ids=[order.pk], actor=actor, reason="withdrawn", note=reason):
             raise Moved(state=order.get_state_display())
         order.refresh_from_db()

@@ -71,7 +71,12 @@ def _batches_locked(order_ids: Collection[int]) -> dict[int, CutoffBatch]:
 
 
 def _orders_locked(order_ids: Collection[int]) -> dict[int, CutoffOrder]:
-    rows = CutoffOrder.objects.filter(pk__in=list(order_ids)).order_by("pk").select_for_update(no_key=True)
+    rows = (
+        CutoffOrder.objects.filter(pk__in=list(order_ids))
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
+        .select_related("service_point")
+    )
     return {order.pk: order for order in rows}
 
 
@@ -80,6 +85,7 @@ def _may_begin(order: CutoffOrder, batches: dict[int, CutoffBatch], command: Met
     return (
         order.state in (lifecycle.WARNED, lifecycle.COMMANDED)
         and order.reconnect_due_at is None
+        and _is_its_meter(order, command)
         and batch.state == lifecycle.RUNNING
         and batch.window_from <= now < min(command.expires_at, batch.window_until)
     )
@@ -90,9 +96,15 @@ def _waits(order: CutoffOrder, batches: dict[int, CutoffBatch], command: MeterCo
     return (
         order.state in (lifecycle.WARNED, lifecycle.COMMANDED)
         and order.reconnect_due_at is None
+        and _is_its_meter(order, command)
         and batches[order.batch_id].state not in lifecycle.BATCH_OVER
         and now < command.expires_at
     )
+
+
+def _is_its_meter(order: CutoffOrder, command: MeterCommand) -> bool:
+    """The meter may have been changed since the command was written; the old one may hang at somebody else's by now."""
+    return command.meter_number == order.service_point.meter_number
 
 
 def _turn_back(order: CutoffOrder, command: MeterCommand, actor: Actor, reason: str) -> None:

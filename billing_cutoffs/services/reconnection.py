@@ -84,7 +84,11 @@ def reconnect_now(
     for branch in {order.branch for order in orders}:
         policies.require(actor=actor, action="reconnect", branch=branch)
     off = [order for order in orders if order.state in (lifecycle.DISCONNECTED, lifecycle.PAID)]
-    under_way = [order for order in orders if order.state == lifecycle.COMMANDED]
+    under_way = [
+        order
+        for order in orders
+        if order.state == lifecycle.COMMANDED or (order.state == lifecycle.FAILED and not _is_known_on(order))
+    ]
     failed = [order.pk for order in orders if order.state == lifecycle.RECONNECT_FAILED]
 
     def wanted(order: CutoffOrder) -> _Wanted:

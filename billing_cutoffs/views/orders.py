@@ -57,7 +57,7 @@ def order(request: HttpRequest, reference: str) -> HttpResponse:
     """How far it is, why it waits, what was sent and answered, and what may be done now."""
     actor = reader(request)
     found = selectors.order_by_reference(actor=actor, reference=reference)
-    customer = found.service_point.customer
+    customer = found.case.account.customer
     access_record(
         actor=actor, verb=AccessVerb.SEARCH, object_type="cutoff_order", object_ref=found.reference,
         branch_pos=found.branch.pos, request=request,
@@ -199,7 +199,7 @@ def order_step(request: HttpRequest, reference: str, step: str) -> HttpResponse:
 def _show(request: HttpRequest, found: CutoffOrder, name: str, form: ActionForm, *, status: int = 200) -> HttpResponse:
     context = {
         "order": found, "look": look_of(found), "name": name, "step": STEPS[name], "form": form,
-        "customer": masked(found.service_point.customer.name),
+        "customer": masked(found.case.account.customer.name),
         "amount": progress.amount_text(found.amount, found.batch.rule_pack),
     }  # fmt: skip
     return render(request, "billing_cutoffs/order_step.html", context, status=status)

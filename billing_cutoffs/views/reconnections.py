@@ -168,9 +168,9 @@ def slips(request: HttpRequest) -> HttpResponse:
                 "look": look_of(order),
                 "task": _task(order),
                 "is_cut": order.state == lifecycle.COMMANDED and order.reconnect_due_at is None,
-                "customer": order.service_point.customer.name
+                "customer": order.case.account.customer.name
                 if is_print and in_clear[order.pk]
-                else masked(order.service_point.customer.name),
+                else masked(order.case.account.customer.name),
                 "amount": progress.amount_text(order.amount, order.batch.rule_pack),
             }
             for order in shown

@@ -103,8 +103,6 @@ def five_hundred(city: SmallCity, folder: Path, *, opens: datetime) -> Debtors:
     element = GridElement.objects.create(
         code="TX", name="TX号设备", kind=ElementKind.TRANSFORMER, parent=city.elements["L11"], branch=city.east
     )
-    network_rebuild()
-    element.refresh_from_db()
     number = 0
     for name, case in ALL.items():
         debtors.of[name] = [f"5{number + n:09d}" for n in range(case.lines)]
@@ -113,6 +111,7 @@ def five_hundred(city: SmallCity, folder: Path, *, opens: datetime) -> Debtors:
         _people(debtors.of[name], stations.get(name, city.east), transformers)
         debtors.bills |= {account: [(45, "320.00")] for account in debtors.of[name]}
     _made_different(debtors)
+    network_rebuild()
     stale = debtors.of["statement_stale"]
     debtors.billed(without=stale)
     states(*[debtors.statement(account, timezone.now() - 8 * DAY) for account in stale])

@@ -14,10 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from accounts.actor import Actor
-from accounts.models import User
+from accounts.models import AccessEvent, User
 from billing_cutoffs.models import AccountHold, CutComplaint, CutoffBatch, CutoffOrder
 from billing_cutoffs.services.decisions import batch_undo
 from billing_cutoffs.services.running import batches_turn
+from grid.models import ServicePoint
 from tests.billing.proposing import approved, everything, proposed, settled, states, submitted, window
 from tests.billing.world import CLOCK, batch, crowd_of_debtors, debtor, order
 from tests.factories import accounts
@@ -317,6 +318,22 @@ def test_the_trail_has_every_decision(city: SmallCity, ben: Actor, otto: Actor, 
     ]
     assert "life support" in rows[3][8].lower()
     assert rows[-1][7] == "'=Wrong month"  # nothing runs in a spreadsheet
+    assert AccessEvent.objects.get(verb="export").object_ref == of.reference
+
+
+def test_the_debt_stays_the_debtors_whoever_moves_in(city: SmallCity, ben: Actor, clerk: Client) -> None:
+    debtor(city, "SP0001")
+    of = proposed(city.east, ben)
+    made = of.orders.get()
+    neighbour = city.service_points["SP0002"].customer
+    ServicePoint.objects.filter(pk=made.service_point_id).update(customer=neighbour)
+
+    page = text(clerk.get(url(of)))
+    sheet = clerk.get(f"/cutoffs/orders/{made.reference}/evidence/")
+
+    assert "1000000001" in page
+    assert neighbour.account_number not in page
+    assert sheet.context["account"].customer.account_number == "1000000001"
 
 
 def test_the_pages_take_as_many_statements_for_many_orders_as_for_few(

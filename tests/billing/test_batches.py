@@ -28,6 +28,7 @@ from billing_cutoffs.services.batches import (
     order_exclude,
     orders_add,
 )
+from billing_cutoffs.services.decisions import batch_undo
 from billing_cutoffs.services.windows import WindowTooSoon
 from grid.models import Customer, ServicePoint
 from outages.lifecycle import IllegalTransition
@@ -355,3 +356,24 @@ def test_a_batch_has_an_end(city: SmallCity, ben: Actor, monkeypatch: pytest.Mon
         proposed(city.east, ben)
 
     assert CutoffBatch.objects.count() == 0
+
+
+def test_a_grade_that_the_company_decides_is_not_cut_by_a_station(city: SmallCity, ben: Actor) -> None:
+    grade = Grade.objects.create(code="schools", name_zh="学校", name_en="Schools", rank=1, level="company")
+    debtor(city, "SP0001", grade=grade)
+    debtor(city, "SP0002")
+
+    station = proposed(city.east, ben)
+
+    held = station.orders.get(state="held")
+    assert held.service_point.code == "SP0001"
+    assert [(said["code"], said["needs"], said["detail"]) for said in held.holds] == [
+        ("important", "never", {"why": "grade"})
+    ]
+    batch_undo(actor=ben, reference=station.reference, reason="once more")
+    named = batch_propose(
+        actor=ben, branch_id=city.east.pk, account_numbers=["1000000001", "1000000002"], **window(city.east)
+    )
+    assert [(one.account_number, one.code) for one in named.refused] == [("1000000001", "protected")]
+    batch_undo(actor=ben, reference=named.batch.reference, reason="once more")
+    assert states(proposed(city.east, ben, level="company")) == {"1000000001": "eligible", "1000000002": "eligible"}

@@ -21,6 +21,7 @@ from billing_cutoffs.models import (
 )
 from billing_cutoffs.services import commands, sending
 from billing_cutoffs.services.gate import cuts_gate
+from grid.models import ServicePoint
 from tests.billing import world
 from tests.billing.meters import (
     CLOCK,
@@ -125,6 +126,21 @@ def test_a_stopped_batch_sends_nothing_and_goes_on_when_it_is_resumed(open_city:
     due_now()
     turn()
     assert fresh(order).state == "disconnected"
+
+
+def test_a_meter_that_was_changed_after_the_queue_is_left_alone(open_city: SmallCity, ben: Actor) -> None:
+    """The old meter may hang at another customer's by now."""
+    (order,) = orders(open_city, ben)
+    meter(order)
+    (command,) = queue(order)
+    ServicePoint.objects.filter(pk=order.service_point_id).update(meter_number="NEW-1")
+
+    turn()
+
+    command.refresh_from_db()
+    assert (command.state, fresh(order).state, calls(order)) == ("withdrawn", "warned", [])
+    assert SimulatedMeter.objects.get().is_connected
+    nothing_broken()
 
 
 def test_after_its_window_nothing_is_sent(open_city: SmallCity, ben: Actor) -> None:

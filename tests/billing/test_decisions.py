@@ -15,7 +15,7 @@ from accounts.actor import Actor
 from accounts.models import User
 from billing_cutoffs.models import AccountHold, CutoffBatch, CutoffOrder, CutoffStep, DebtNotice
 from billing_cutoffs.policies import OwnBatch, WrongLevel
-from billing_cutoffs.services.batches import NothingToApprove, batch_check, batch_submit
+from billing_cutoffs.services.batches import NothingToApprove, batch_change, batch_check, batch_submit, orders_add
 from billing_cutoffs.services.decisions import (
     CountDiffers,
     NoSecondNeeded,
@@ -32,7 +32,7 @@ from billing_cutoffs.services.guards import orders_guard
 from billing_cutoffs.services.windows import WindowTooSoon
 from outages.lifecycle import IllegalTransition
 from standards.errors import Conflict, DomainError, Forbidden
-from tests.billing.proposing import approved, everything, proposed, settled, states, steps, submitted
+from tests.billing.proposing import approved, everything, proposed, settled, states, steps, submitted, window
 from tests.billing.world import batch as batch_of
 from tests.billing.world import crowd_of_debtors, debtor, order
 from tests.factories import accounts
@@ -351,3 +351,38 @@ def test_a_draft_is_taken_back_too(city: SmallCity, ben: Actor) -> None:
 
     assert states(batch) == {"1000000001": "cancelled"}
     assert proposed(city.east, ben).orders.count() == 1
+
+
+def test_a_second_one_is_still_needed_after_a_stop(two_needed: CutoffBatch, otto: Actor, third: Actor) -> None:
+    agree(two_needed, otto, 3)
+    batch_stop(actor=otto, reference=two_needed.reference, reason="a question first")
+
+    after = batch_resume(actor=otto, reference=two_needed.reference, reason="answered")
+
+    assert (after.state, set(states(after).values())) == ("approved", {"eligible"})
+    second = batch_second(actor=third, reference=after.reference, typed_count=3, is_confirmed=True)
+    assert set(states(second).values()) == {"approved"}
+
+
+def test_whoever_added_accounts_or_moved_the_window_does_not_approve(
+    city: SmallCity, ben: Actor, otto: Actor, handed_in: CutoffBatch
+) -> None:
+    both = [accounts.actor_of(accounts.user_with("approver", city.east, username=name)) for name in ("ann", "bob")]
+    adds, moves = [
+        accounts.actor_of(accounts.user_with("billing_clerk", city.east, username=actor.name.lower())) for actor in both
+    ]
+    batch_return(actor=otto, reference=handed_in.reference, reason="add the neighbour")
+    (neighbour,) = crowd_of_debtors(city, 1)
+    number = neighbour.customer.account_number
+    assert orders_add(actor=adds, reference=handed_in.reference, account_numbers=[number]) == ()
+    batch_change(actor=moves, reference=handed_in.reference, **window(city.east, days=12))
+    batch = batch_submit(actor=ben, reference=handed_in.reference)
+    count = batch.orders.filter(state="eligible").count()
+    before = everything(batch)
+
+    for actor in (adds, moves):
+        with pytest.raises(OwnBatch):
+            agree(batch, actor, count)
+    assert everything(batch) == before
+
+    assert agree(batch, otto, count).state == "approved"

@@ -161,3 +161,28 @@ def test_ten_items_and_two_cost_the_same_statements(city: SmallCity, billing: Cl
         counts.append(len(asked))
 
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["0.00", "-1.00", "NaN", "Infinity", "1e9", "1,000.00", "３２０．００", "320.001", "1" * 13, " 320.00", True, []],
+)
+def test_what_is_no_amount_pays_nothing(city: SmallCity, billing: Client, amount: Any) -> None:
+    account = debtor(city, "SP0002")
+
+    answer = send(billing, "payments", payment() | {"amount": amount}, source_system="bank")
+
+    assert answer.json()["items"][0]["outcome"] == "bad_amount"
+    assert not Payment.objects.exists()
+    account.refresh_from_db()
+    assert account.overdue == Decimal("320.00")
+
+
+def test_a_name_that_cannot_be_written_is_an_error_of_its_item(city: SmallCity, billing: Client) -> None:
+    debtor(city, "SP0002")
+    broken = '{"items": [{"payment_id": "\\ud800"}, {"payment_id": "a\\u0000b"}, {"payment_id": "x"}]}'
+
+    answer = billing.post("/api/v1/payments/", broken, content_type="application/json")
+
+    assert answer.status_code == 200
+    assert [item["outcome"] for item in answer.json()["items"]] == ["bad_text", "bad_text", "missing"]

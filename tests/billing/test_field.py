@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actor import Actor
 from billing_cutoffs.models import AccountHold, CutoffOrder, MeterCommand
 from billing_cutoffs.services import field
 from billing_cutoffs.services.orders import Moved
+from billing_cutoffs.services.reconnection import reconnect_now
 from standards.errors import Forbidden
-from tests.billing.meters import account_of, fresh, nothing_broken, orders, pays, queue
+from tests.billing.meters import account_of, due_now, fresh, meter, nothing_broken, orders, pays, queue, turn
 from tests.billing.test_reconnection import on_its_way, refused
 from tests.factories.grid import SmallCity
 
@@ -101,3 +103,44 @@ def test_another_branch_and_an_old_page_change_nothing(open_city: SmallCity, ben
     with pytest.raises(Moved):
         field.confirm_off(order_id=order.pk, actor=ben, at=timezone.now(), expected_version=order.version - 1)
     assert fresh(order).state == "commanded"
+
+
+def test_nobody_is_sent_to_cut_who_is_ordered_back(open_city: SmallCity, ben: Actor) -> None:
+    order = by_hand(open_city, ben)
+    field.visit_failed(order_id=order.pk, actor=ben, note="nobody opened")
+    CutoffOrder.objects.filter(pk=order.pk).update(reconnect_due_at=timezone.now() + timedelta(hours=3))
+
+    with pytest.raises(Moved):
+        field.send_out(order_id=order.pk, actor=ben)
+
+    assert (fresh(order).state, order.state_reason) == ("failed", "visit_failed")
+
+
+def test_a_visit_in_vain_after_the_payment_ends_the_order(open_city: SmallCity, ben: Actor) -> None:
+    """Paid, and nobody opened: there is nothing to switch on, and no deadline that could pass."""
+    order = by_hand(open_city, ben)
+    pays(account_of(order))
+
+    field.visit_failed(order_id=order.pk, actor=ben, note="nobody opened")
+
+    assert (fresh(order).state, order.state_reason) == ("cancelled", "paid")
+    nothing_broken()
+
+
+def test_an_order_whose_meter_is_silent_is_not_forgotten(open_city: SmallCity, ben: Actor) -> None:
+    (order,) = orders(open_city, ben)
+    meter(order, "deaf")
+    queue(order)
+    for _ in range(20):
+        turn()
+        due_now()
+    assert (fresh(order).state, order.state_reason) == ("failed", "no_reading")
+
+    with pytest.raises(field.PerhapsOff):
+        field.order_cancel(order_id=order.pk, actor=ben, reason="not worth it")
+    assert fresh(order).state == "failed"
+    with transaction.atomic():
+        assert reconnect_now(order_ids=[order.pk], actor=ben, reason="wrong house", is_wrongful=True) == [order.pk]
+
+    assert fresh(order).reconnect_due_at is not None
+    assert order.commands.filter(state="uncertain").exists()  # the meter is asked again

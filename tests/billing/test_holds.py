@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actor import Actor
+from accounts.models import User
 from billing_cutoffs.models import AccountHold, BillingAccount, CutoffOrder, CutoffStep, MeterCommand
 from billing_cutoffs.services.guards import NoReason, OwnHold, orders_guard
 from billing_cutoffs.services.holds import (
@@ -298,3 +299,53 @@ def test_many_are_taken_in_as_many_statements_as_one(open_city: SmallCity, any_d
 
     assert counted[0] == counted[1]
     assert AccountHold.objects.count() == 30
+
+
+def test_a_person_ends_no_hold_by_a_list_that_they_may_not_end_on_its_page(
+    city: SmallCity, account: BillingAccount, ben: Actor, otto: Actor
+) -> None:
+    receive(told("H1"))  # of the source itself
+    receive(told("H2", kind="other", reason="by Ben's list"), actor=ben)
+    before = everything()
+
+    for actor in (ben, accounts.actor_of(accounts.user_with("agent", city.bureau))):
+        for end in ({"ended_at": ahead(minutes=-1)}, {"until": ahead(days=1)}):
+            assert receive(told("H1", **end), actor=actor) == ["forbidden"]
+    accounts.user_with("approver", city.east, username="ben")
+    both = accounts.actor_of(User.objects.get(username="ben"))
+    assert receive(told("H2", kind="other", reason="by Ben's list", ended_at=ahead(minutes=-1)), actor=both) == [
+        "own_hold"
+    ]
+    assert everything() == before
+
+    assert receive(told("H1", ended_at=ahead(minutes=-1)), actor=both) == ["applied"]
+    ended = AccountHold.objects.get(source_ref="H1")
+    assert (ended.released_by_id, ended.set_by_id) == (both.user_id, None)
+    assert AccountHold.objects.get(source_ref="H2").set_by_id == both.user_id
+
+
+def test_whoever_handed_in_the_list_is_not_the_second_person(
+    account: BillingAccount, ben: Actor, city: SmallCity
+) -> None:
+    receive(told("H2", kind="dispute"), actor=ben)
+    accounts.user_with("approver", city.east, username="ben")
+
+    with pytest.raises(OwnHold):
+        hold_release(
+            actor=accounts.actor_of(User.objects.get(username="ben")), hold_id=AccountHold.objects.get().pk, reason="x"
+        )
+
+
+def test_an_agent_makes_no_agreement_by_a_list_either(
+    open_city: SmallCity, account: BillingAccount, mei: Actor, ben: Actor
+) -> None:
+    off = order(account, batch(open_city.east, ben, state="running", approved_at=timezone.now()), state="disconnected")
+    agreed = told(kind="promise", amount="50.00", orders_reconnection=True)
+    before = everything()
+
+    assert receive(agreed, actor=mei) == ["forbidden"]
+    assert everything() == before
+
+    assert receive(agreed, actor=ben) == ["applied"]
+    off.refresh_from_db()
+    assert off.state == "reconnect_commanded"

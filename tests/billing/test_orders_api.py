@@ -17,6 +17,7 @@ from accounts.policies import SCOPE_CAPABILITIES
 from billing_cutoffs.api import urls
 from billing_cutoffs.models import CutoffBatch, CutoffOrder, CutoffStep
 from billing_cutoffs.services import batches, decisions
+from grid.models import ServicePoint
 from standards.errors import Forbidden
 from tests.api.clients import Machine, machine, refused
 from tests.billing import world
@@ -290,3 +291,12 @@ def test_a_client_that_proposes_can_neither_hand_in_nor_approve(drafter: Machine
         decisions.batch_approve(actor=client, reference=reference, typed_count=1, is_confirmed=True)
 
     assert CutoffBatch.objects.get().state == "draft"
+
+
+def test_the_debt_stays_the_debtors_whoever_moves_in(reader: Machine, order: CutoffOrder, city: SmallCity) -> None:
+    neighbour = city.service_points["SP0002"].customer
+    ServicePoint.objects.filter(pk=order.service_point_id).update(customer=neighbour)
+
+    said = reader.get(f"cutoff-orders/{order.reference}/").json()
+
+    assert said["account"] == "1000000001" != neighbour.account_number

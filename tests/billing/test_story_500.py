@@ -23,14 +23,14 @@ from pytest_django import Settings
 
 from accounts.actor import Actor
 from billing_cutoffs.models import BillingAccount, CutoffBatch, CutoffOrder, DebtNotice, MeterCommand, SimulatedMeter
-from billing_cutoffs.protections import GUARDS, findings
+from billing_cutoffs.protections import GUARDS, Finding, findings
 from billing_cutoffs.services import answers, dunning, feed, proofs, record, sending
 from billing_cutoffs.services.batches import batch_preview, batch_propose, batch_submit
 from billing_cutoffs.services.commands import commands_queue
 from billing_cutoffs.services.decisions import batch_approve, batch_resume, batch_second, batch_stop
 from billing_cutoffs.services.grades import accounts_grade, grades_default
 from billing_cutoffs.services.running import batches_turn
-from billing_cutoffs.services.serving import notice_serve, notices_settle, reminders_settle
+from billing_cutoffs.services.serving import notice_serve, notices_settle
 from grid.models import Branch, Customer, ServicePoint
 from notifications.models import Delivery, DeliveryState
 from outages.models import Interruption
@@ -89,7 +89,7 @@ def story(open_city: SmallCity, settings: Settings, sms: SmsGateway) -> Story:
         accounts.actor_of(accounts.user_with(role, open_city.bureau, username=name))
         for role, name in (("billing_clerk", "ben"), ("approver", "vera"), ("approver", "xu"))
     )
-    dunned()
+    dunned(sms)
     preview = batch_preview(actor=clerk, branch_id=open_city.bureau.pk)
     assert (preview.orders, preview.left_out) == (IN_ALL, {})
     with CaptureQueriesContext(connection) as asked:
@@ -109,22 +109,19 @@ def test_exactly_the_right_lines_are_held_for_the_right_reasons(story: Story, sm
 
     as_it_was_said_beforehand(story)
     everybody_pays(story)
-    assert all(count <= 40 for count in story.most.values()), story.most
+    assert max(story.most.values()) <= 80, story.most  # whatever the number of orders
 
 
-def dunned() -> None:
-    """Everybody is graded, and reminded unless it is disputed, promised or on its way; the reminders arrive."""
+def dunned(sms: SmsGateway) -> None:
+    """Everybody is graded, and reminded unless the debt is disputed, promised or on its way."""
     run = accounts_grade(actor=CLOCK)
     assert run.in_arrears == IN_ALL
+    grades = set(BillingAccount.objects.values_list("grade__code", flat=True))
+    assert grades == {"residential", "life-support", "important"}
     reminded = IN_ALL - sum(CASES[name].lines for name in ("dispute", "promise", "payment_in_flight"))
     assert dunning.reminders_issue(actor=CLOCK) == reminded
-    messages_arrive()
-    reminders_settle()
-    reminders = DebtNotice.objects.filter(stage="reminder", served_how="sms")
-    assert reminders.count() == reminded
-    assert set(BillingAccount.objects.values_list("grade__code", flat=True)) == {
-        "residential", "life-support", "important",
-    }  # fmt: skip
+    turn()
+    assert len(sms.journal) == reminded
 
 
 def decided(story: Story) -> None:
@@ -136,12 +133,12 @@ def decided(story: Story) -> None:
         assert pays(account, "320.00") == "applied"
         assert pays(account, "320.00") == "already_known"  # told twice, it counts once
     for account in of["small_debt"]:
-        pays(account, "300.00")
+        pays(account, "305.00")
     for account in of["too_early"]:
         pays(account, "320.00")
     story.debtors.bills |= {
         **{account: [] for account in of["paid_early"]},
-        **{account: [(45, "20.00")] for account in of["small_debt"]},
+        **{account: [(45, "15.00")] for account in of["small_debt"]},
         **{account: [(10, "200.00")] for account in of["too_early"]},
     }
     known = sum(case.lines for name, case in ALL.items() if name in BEFORE_APPROVAL)
@@ -165,7 +162,7 @@ def announced(story: Story, sms: SmsGateway) -> None:
     assert len(sms.journal) - before == DebtNotice.objects.filter(stage="letter").count()
     assert state_of(late) == "approved"
 
-    story.until(lambda batch: batch.window_from - 6 * DAY)
+    story.until(lambda batch: batch.window_from - 2 * DAY)
     notices_settle(actor=CLOCK)
     letter = late.notices.get(stage="letter")
     assert letter.failure == "no_receipt"
@@ -229,7 +226,7 @@ def the_clock_jumps(story: Story) -> None:
     ordered = set(MeterCommand.objects.filter(state="queued").values_list("order", flat=True))
     assert ordered == {order.pk for order in story.orders("ordered when the clock jumps")}
     time_passes(30 * MINUTE)
-    assert sending.commands_turn(actor=CLOCK) == {}
+    assert sending.commands_turn(actor=CLOCK) == {"refused": len(ordered)}  # by the gate: no meter hears of it
     batches_turn(actor=CLOCK)
     while record.records_follow(actor=CLOCK):
         pass
@@ -335,11 +332,12 @@ def spring_traps(story: Story, sprung: set[str]) -> None:
 
 
 def messages_arrive(*, but: list[CutoffOrder] | None = None) -> None:
-    """What is owed is sent through the gateway, which says that it arrived; but not at these customers."""
+    """Letters and warnings are sent through the gateway, which says that they arrived; but not at these customers."""
     turn()
     without = [order.service_point.customer_id for order in but or []]
-    sent = Delivery.objects.filter(channel="sms", state=DeliveryState.ACCEPTED).exclude(customer_id__in=without)
-    for delivery in sent:
+    letters = DebtNotice.objects.filter(order__isnull=False).values("letter_id")
+    sent = Delivery.objects.filter(channel="sms", state=DeliveryState.ACCEPTED, letter_id__in=letters)
+    for delivery in sent.exclude(customer_id__in=without):
         receipt(delivery, "DELIVRD")
     turn()
     while any(notices_settle(actor=CLOCK).values()):
@@ -366,7 +364,7 @@ def turn_at(story: Story, orders: list[CutoffOrder], minutes: int) -> None:
     CutoffOrder.objects.filter(pk__in=[order.pk for order in orders]).update(scheduled_at=moment)
 
 
-def against(order_ids: list[int], code: str) -> list[object]:
+def against(order_ids: list[int], code: str) -> list[Finding]:
     """What of this kind stands against each of these at the command."""
     found = findings(order_ids=order_ids, stage="command", at=timezone.now())
     return [next(one for one in found[pk] if one.code == code) for pk in order_ids]

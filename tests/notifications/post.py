@@ -16,6 +16,8 @@ from notifications.models import Delivery, Lane
 from tests.factories.grid import SmallCity
 from tests.notifications.world import in_hours
 
+PROVIDER = Client()  # made once, for it loads every middleware
+
 
 def draft(city: SmallCity, name: str, text: str = "您有一封信。", **more: Any) -> LetterDraft:
     customer = city.customers[name]
@@ -50,4 +52,4 @@ def proof(issued: dict[int, int], customer: Customer) -> LetterProof:
 def receipt(delivery: Delivery, status: str) -> None:
     body = json.dumps({"id": delivery.provider_id, "status": status})
     headers = {"X-Receipt-Secret": "agreed-with-the-provider"}
-    Client().post("/api/v1/receipts/sms/", body, content_type="application/json", headers=headers)
+    PROVIDER.post("/api/v1/receipts/sms/", body, content_type="application/json", headers=headers)
