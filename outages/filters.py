@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import django_filters  # type: ignore[import-untyped]
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django_filters.fields import IsoDateTimeField  # type: ignore[import-untyped]
 
 from grid.models import Branch
 from outages import board
 from outages.models import OFF_STATUSES, OPEN_STATUSES, Outage, OutageKind, OutageLevel, OutageStatus
 
 SEARCHED_LENGTH = 64
+
+
+class InstantField(IsoDateTimeField):  # type: ignore[misc]
+    """A time as it is compared: in UTC, because PostgreSQL knows fewer offsets than Python."""
+
+    def clean(self, value: str) -> datetime | None:
+        moment = super().clean(value)
+        try:
+            return moment.astimezone(UTC) if moment else None
+        except OverflowError as too_far:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from too_far
+
+
+class InstantFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
+    field_class = InstantField
 
 
 class OutageFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -30,11 +49,9 @@ class OutageFilter(django_filters.FilterSet):  # type: ignore[misc]
     critical = django_filters.BooleanFilter(method="has_critical", label=_("critical customers off"))
     overdue = django_filters.BooleanFilter(method="is_overdue", label=_("estimate overdue"))
     unassigned = django_filters.BooleanFilter(method="is_unassigned", label=_("nobody sent yet"))
-    started_after = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="gte", label=_("off since"))
-    started_before = django_filters.IsoDateTimeFilter(field_name="started_at", lookup_expr="lt", label=_("off before"))
-    changed_after = django_filters.IsoDateTimeFilter(
-        field_name="updated_at", lookup_expr="gt", label=_("changed after")
-    )
+    started_after = InstantFilter(field_name="started_at", lookup_expr="gte", label=_("off since"))
+    started_before = InstantFilter(field_name="started_at", lookup_expr="lt", label=_("off before"))
+    changed_after = InstantFilter(field_name="updated_at", lookup_expr="gt", label=_("changed after"))
     q = django_filters.CharFilter(method="search", label=_("reference, place or feeder"))
 
     class Meta:

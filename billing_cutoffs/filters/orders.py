@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from billing_cutoffs.models import CutoffOrder, OrderState
 from grid.models import Branch
+from outages.filters import InstantFilter
 
 
 class OrderFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -17,9 +18,7 @@ class OrderFilter(django_filters.FilterSet):  # type: ignore[misc]
     branch = django_filters.CharFilter(method="below_branch", label=_("branch code, with all below it"))
     batch = django_filters.CharFilter(field_name="batch__reference", label=_("number of the batch"))
     account = django_filters.CharFilter(field_name="case__account__customer__account_number", label=_("account number"))
-    updated_after = django_filters.IsoDateTimeFilter(
-        field_name="updated_at", lookup_expr="gt", label=_("changed after")
-    )
+    updated_after = InstantFilter(field_name="updated_at", lookup_expr="gt", label=_("changed after"))
 
     class Meta:
         model = CutoffOrder

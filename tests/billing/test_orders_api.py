@@ -88,6 +88,11 @@ def test_the_list_is_narrowed_by_state_batch_account_branch_and_change(
     assert reader.get("cutoff-orders/?state=gone").status_code == 400
 
 
+def test_an_offset_that_only_python_knows_is_a_time(reader: Machine) -> None:
+    """PostgreSQL refuses offsets of sixteen hours and more; the instant is the same in UTC."""
+    assert reader.get("cutoff-orders/?updated_after=2533-02-04T23:04:04%2B21:44").status_code == 200
+
+
 def test_a_page_costs_the_same_however_many_orders_there_are(reader: Machine, city: SmallCity, ben: Actor) -> None:
     batch = world.batch(city.east, ben)
     debtors = world.crowd_of_debtors(city, 6)
