@@ -6,15 +6,19 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.db.models import Count
+from django.test import override_settings
 from django.utils import timezone
 
 import standards
@@ -22,10 +26,12 @@ from accounts.actor import Actor
 from benchmarks.machine import timed
 from benchmarks.report import Result
 from billing_cutoffs import progress, spread
-from billing_cutoffs.models import ArrearsCase, CommandAttempt, CutoffBatch, CutoffOrder
-from billing_cutoffs.services import answers, batches, decisions, feed, grades, reconnection, windows
+from billing_cutoffs.models import ArrearsCase, CommandAttempt, CutoffBatch, CutoffOrder, CutoffStep
+from billing_cutoffs.services import answers, batches, decisions, feed, grades, reconnection, running, sending, windows
 from billing_cutoffs.services.orders import order_lock
 from grid.models import Branch
+from standards import loader
+from tests.billing.calm import any_day_pack
 
 ME = Actor.system("bench")
 IN_ARREARS: Final = 20  # one account in so many
@@ -161,6 +167,118 @@ def _forget() -> None:
         db.execute(f"TRUNCATE {', '.join(f'billing_cutoffs_{name.strip()}' for name in _OURS.split(','))} CASCADE")
 
 
+# --- a batch carried out ------------------------------------------------------------------------------
+
+ORDERS: Final = 5_000  # as many as _CHOSEN names
+ORDER_MS: Final = 60.0  # our own: with it, 5,000 orders take five of the 360 minutes in which cuts may be made
+
+# so many of the proposed orders stand before their turn, each with its letter and its last warning served
+_READY: Final = (
+    "UPDATE billing_cutoffs_cutofforder SET state = 'cancelled' WHERE id NOT IN (%(chosen)s)",
+    "UPDATE billing_cutoffs_cutofforder SET state = 'warned', scheduled_at = now() WHERE id IN (%(chosen)s)",
+    """
+    INSERT INTO billing_cutoffs_debtnotice (case_id, order_id, stage, amount, window_from, window_until, issued_at,
+        served_at, served_how, served_by, served_note, failure)
+    SELECT o.case_id, o.id, s.stage, o.amount, b.window_from, b.window_until, now() - s.before, now() - s.before,
+           'by_hand', 'bench', 'bench', ''
+    FROM billing_cutoffs_cutofforder o JOIN billing_cutoffs_cutoffbatch b ON b.id = o.batch_id,
+         (VALUES ('letter', interval '9 days'), ('final_warning', interval '45 minutes')) AS s (stage, before)
+    WHERE o.state = 'warned'
+    """,
+)
+_CHOSEN: Final = "SELECT id FROM billing_cutoffs_cutofforder WHERE method = 'remote' ORDER BY id LIMIT 5000"
+
+
+def execution(service_points: int) -> Result:
+    """A batch whose turn has come: guarded, ordered off, every meter's answer applied, each cut in the record."""
+    with _any_day():
+        made = _ready()
+        ready = made.orders.filter(state="warned").count()
+        done: Counter[str] = Counter()
+        with timed() as guarded:
+            done.update(running.batches_turn(actor=ME))
+        with timed() as ours:
+            while made.orders.filter(state__in=("warned", "commanded")).exists():
+                done.update(sending.commands_turn(actor=ME))
+                done["answered"] += answers.simulator_turn()
+                answers.answers_apply(actor=ME)
+        off = made.orders.filter(state="disconnected").count()
+        if off < ready * 0.95:
+            left = made.orders.order_by().values_list("state").annotate(Count("pk"))
+            raise RuntimeError(f"{off} of {ready} orders are off: {dict(left)}, {dict(done)}")
+        bare = _four_commits(off)
+        _end(made)
+    ms = 1000 * (guarded.seconds + ours.seconds) / off
+    return Result(
+        "execution", f"{off:,} orders checked and carried out over {service_points:,} service points",
+        f"{ms:.0f} ms each", f"{ORDER_MS:.0f} ms", ms / ORDER_MS, 1, True,
+        f"bare: our own budget; checked and ordered in {guarded.seconds:.1f} s, sent, answered and entered in the"
+        f" record in {ours.seconds:.0f} s by one process with simulated meters; the four commits that an order cannot"
+        f" do without: {1000 * bare / off:.1f} ms each",
+    )  # fmt: skip
+
+
+@contextmanager
+def _any_day() -> Iterator[None]:
+    """Cuts are made today, whatever day, hour and weather it is."""
+    packs = dict(Branch.objects.values_list("pk", "rule_pack"))
+    with TemporaryDirectory() as folder, override_settings(RULE_PACKS_DIR=folder, METER_GATEWAY="simulator"):
+        name = any_day_pack(Path(folder))
+        loader.load()
+        Branch.objects.update(rule_pack=name)
+        try:
+            yield
+        finally:
+            for pk, pack in packs.items():
+                Branch.objects.filter(pk=pk).update(rule_pack=pack)
+    loader.load()
+
+
+def _ready() -> CutoffBatch:
+    """The batch of today with ``ORDERS`` orders in it."""
+    _debtors()
+    grades.accounts_grade(actor=ME)
+    company = Branch.objects.order_by("pos")[0]
+    now = timezone.now()
+    opens = (now + timedelta(days=14)).astimezone(ZoneInfo(company.time_zone)).replace(hour=9)
+    proposed = batches.batch_propose(
+        actor=ME, branch_id=company.pk, window_from=opens, window_until=opens + timedelta(hours=6)
+    )
+    made = proposed.batch
+    CutoffBatch.objects.filter(pk=made.pk).update(
+        state="running", approved_at=now - timedelta(days=10), rate_per_hour=10 * ORDERS, rate_per_feeder_hour=ORDERS,
+        window_from=now - timedelta(minutes=30), window_until=now + timedelta(hours=5),
+    )  # fmt: skip
+    with connection.cursor() as db:
+        for statement in _READY:
+            db.execute(statement % {"chosen": _CHOSEN} if "%(chosen)s" in statement else statement)
+        db.execute("VACUUM ANALYZE billing_cutoffs_cutofforder, billing_cutoffs_debtnotice")
+    CutoffStep.objects.create(batch=made, verb="draw", actor_kind="system", actor_name="bench")
+    return CutoffBatch.objects.get(pk=made.pk)
+
+
+def _four_commits(orders: int) -> float:
+    """Seconds of as many orders changed four times each, one commit a time: sent, taken, answered, off."""
+    ids = list(CutoffOrder.objects.filter(state="disconnected").values_list("pk", flat=True)[:orders])
+    with timed() as watch, connection.cursor() as db:
+        for pk in ids:
+            for _commit in range(4):
+                db.execute("UPDATE billing_cutoffs_cutofforder SET version = version + 1 WHERE id = %s", [pk])
+    return watch.seconds
+
+
+def _end(made: CutoffBatch) -> None:
+    """Everybody pays and is on again, so that no measurement after this one meets an outage."""
+    off = made.orders.filter(state="disconnected").select_related("case__account__customer")
+    paid = [_payment(order.case.account.customer.account_number) for order in off]
+    feed.payments_receive(actor=ME, source_system="bench", items=paid)
+    while made.orders.filter(state__in=("disconnected", "paid", "reconnect_commanded")).exists():
+        sending.commands_turn(actor=ME)
+        answers.simulator_turn()
+        answers.answers_apply(actor=ME)
+    _forget()
+
+
 # --- paid, and the command to switch on is out --------------------------------------------------------
 
 PAYMENTS: Final = 1_000
@@ -237,13 +355,17 @@ def _pay(due: tuple[str, datetime]) -> tuple[str, datetime]:
     """One payment at its moment; when it was handed in."""
     number, moment = due
     time.sleep(max((moment - timezone.now()).total_seconds(), 0))
-    item = {
+    called = timezone.now()
+    feed.payments_receive(actor=ME, source_system="bench", items=[_payment(number)])
+    return number, called
+
+
+def _payment(number: str) -> dict[str, str]:
+    """More than anybody here owes, settled just now."""
+    return {
         "payment_id": f"P{number}", "account_number": number, "amount": "100000.00", "status": "settled",
         "paid_at": timezone.now().isoformat(),
     }  # fmt: skip
-    called = timezone.now()
-    feed.payments_receive(actor=ME, source_system="bench", items=[item])
-    return number, called
 
 
 def _all_on() -> None:

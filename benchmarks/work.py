@@ -315,5 +315,6 @@ MEASUREMENTS = [
     Measurement("schedule", lambda city: planned.schedule(city.service_points)),
     Measurement("grading", lambda city: cutoffs.grading(city.service_points)),
     Measurement("batch", lambda city: cutoffs.batch(city.service_points)),
+    Measurement("execution", lambda city: cutoffs.execution(city.service_points)),
     Measurement("reconnect", lambda city: cutoffs.reconnect(city.service_points)),
 ]

@@ -52,8 +52,9 @@ def _foreign(actor: Actor, items: Sequence[Any]) -> set[str]:
 
 
 def _meter(item: Any) -> str:
+    """The meter that an answer names; nothing for what can name none, which the service then refuses in words."""
     number = item.get("meter_number") if isinstance(item, dict) else ""
-    return number if isinstance(number, str) else ""
+    return number if isinstance(number, str) and "\x00" not in number else ""
 
 
 def _unknown(item: dict[str, Any]) -> Outcome:

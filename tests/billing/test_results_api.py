@@ -65,6 +65,15 @@ def test_a_branchs_own_head_end_speaks_for_its_own_meters_only(city: SmallCity) 
     assert [kept.answer_id for kept in MeterAnswer.objects.all()] == ["a3"]
 
 
+def test_a_meter_number_that_no_column_can_hold_is_refused_like_any_other(city: SmallCity) -> None:
+    east = machine("meter_event:create", branch=city.east)
+
+    answer = east("cutoff-results/", {"items": [answered("M\x000001", "a1"), answered("M0001", "a2")]})
+
+    assert outcomes(answer)[1] == "stored"
+    assert (answer.json()["items"][0]["error"]["code"], answer.json()["refused"]) == ("bad_text", 1)
+
+
 @pytest.mark.parametrize("scope", ["cutoff:read", "cutoff:draft", "payment:write"])
 def test_other_scopes_are_refused(city: SmallCity, scope: str) -> None:
     assert refused(machine(scope)("cutoff-results/", {"items": [answered()]}), 403, "permission_denied")
