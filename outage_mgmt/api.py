@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("outages.api.urls")),
     path("", include("outages.faults.api.urls")),
     path("", include("outages.planned.api.urls")),
+    path("", include("outages.load_shedding.api.urls")),
     path("", include("notifications.api.urls")),
     path("", include("billing_cutoffs.api.urls")),
 ]

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("grid/", include("grid.urls")),
     path("faults/", include("outages.faults.urls")),
     path("planned/", include("outages.planned.urls")),
+    path("shedding/", include("outages.load_shedding.urls")),
     path("notifications/", include("notifications.urls")),
     path("cutoffs/", include("billing_cutoffs.urls")),
     path("console/", include("call_center.urls")),
