@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import breadth_first_order
 from accounts.actor import Actor
 from accounts.models import User
 from accounts.services import token_create
-from benchmarks import cutoffs, load, planned
+from benchmarks import cutoffs, load, planned, shedding
 from benchmarks.machine import median_of, timed
 from benchmarks.report import Result
 from grid import topology
@@ -317,4 +317,5 @@ MEASUREMENTS = [
     Measurement("batch", lambda city: cutoffs.batch(city.service_points)),
     Measurement("execution", lambda city: cutoffs.execution(city.service_points)),
     Measurement("reconnect", lambda city: cutoffs.reconnect(city.service_points)),
+    Measurement("shedding-proposals", lambda city: shedding.proposing(city.service_points)),
 ]

@@ -52,6 +52,11 @@ TURNS: dict[str, Turn] = {
         crontab(hour="0", minute="25"),
         "Every night, open the coming plans of the branches and close those that are over.",
     ),
+    "shedding-schedules": Turn(
+        "outages.load_shedding.tasks.schedules_watch",
+        crontab(minute="*/10"),
+        "Every ten minutes, report published shedding schedules that run out.",
+    ),
     "cutoff-records": Turn(
         "billing_cutoffs.tasks.records_follow",
         60.0,

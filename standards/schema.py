@@ -159,6 +159,14 @@ class Protections(Strict):
     forecast_age: Span
 
 
+class EnergyValue(Strict):
+    """What energy that is not served costs those who miss it (value of lost load)."""
+
+    home: Quantity
+    business: Quantity
+    industry: Quantity
+
+
 class Shedding(Strict):
     measures: Listing | None = None
     colours: Listing | None = None
@@ -166,6 +174,11 @@ class Shedding(Strict):
     slot: Span | None = None
     levels: Count | None = None
     protected_sites: Count | None = None
+    ledger_weight: Quantity
+    ledger_window: Span
+    schedule_warning: Span
+    stuck_after: Span
+    energy_value: EnergyValue | None = None
 
 
 class Reliability(Strict):

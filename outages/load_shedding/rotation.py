@@ -8,17 +8,18 @@ slot is as long as its two times lie apart on that night.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from itertools import groupby
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import Final
-from zoneinfo import ZoneInfo
 
 LAST_DAY: Final = 0  # of the month
 SHORTEST: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
 
 
 class BadRow(ValueError):
@@ -58,16 +59,6 @@ class Row:
         else:
             raise BadRow("recurrence", "a row repeats monthly, weekly or every n days")
 
-    def falls_on(self, day: date) -> bool:
-        if self.recurrence == "monthly":
-            return day.day == (self.day or monthrange(day.year, day.month)[1])
-        if self.recurrence == "weekly":
-            return day.isoweekday() == self.day
-        assert self.period is not None
-        assert self.counts_from is not None
-        since = (day - self.counts_from).days
-        return since >= 0 and since % self.period == self.day - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Announced:
@@ -88,34 +79,130 @@ class Span:
     is_possible: bool = False
 
 
-def expand(rows: Iterable[Row], announced: Sequence[Announced], zone: ZoneInfo) -> list[Span]:
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """After how many days a table repeats, and an example of it: days that no change of the clocks touches."""
+
+    recurrence: str
+    begins: date
+    days: int
+
+    @property
+    def bounds(self) -> tuple[datetime, datetime]:
+        start = datetime.combine(self.begins, time(0), UTC)
+        return start, start + self.days * _DAY
+
+
+def cycle_of(rows: Iterable[Row]) -> Cycle:
+    """The shortest stretch of days in which every row of the table has its day.
+
+    A month of 31 days that begins on a Monday serves for days of the month and for mixed tables, its second week for
+    weekdays; of a cycle it is the second turn, so that a slot over midnight from its last day is there too.
+    """
+    cycles = {(row.recurrence, row.period, row.counts_from) for row in rows}
+    if len(cycles) == 1:
+        recurrence, period, counts_from = next(iter(cycles))
+        if recurrence == "weekly":
+            return Cycle(recurrence, date(2024, 1, 8), 7)
+        if period and counts_from:
+            return Cycle(recurrence, counts_from + period * _DAY, period)
+    return Cycle("monthly", date(2024, 1, 1), 31)
+
+
+def expand(rows: Iterable[Row], announced: Iterable[Announced], zone: tzinfo) -> list[Span]:
     """Every slot of these rows inside what is announced, cut to it, in order of block and time."""
-    by_stage: dict[int, list[Row]] = {}
-    for row in rows:
-        by_stage.setdefault(row.stage, []).append(row)
-    spans = [span for window in announced for span in _in_window(by_stage.get(window.stage, ()), window, zone)]
-    return sorted(spans)
+    return Table(rows).expand(announced, zone)
 
 
-def _in_window(rows: Sequence[Row], window: Announced, zone: ZoneInfo) -> Iterator[Span]:
-    begins, until = window.begins.astimezone(UTC), window.until.astimezone(UTC)
-    # the evening before may run into the window
-    day, last = window.begins.astimezone(zone).date() - _DAY, window.until.astimezone(zone).date()
-    while day <= last:
+class Table:
+    """Rows by the stage and the day on which they fall: a day asks for its own, not for all."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
+        self._cycles: set[tuple[int, date]] = set()
         for row in rows:
-            if not row.falls_on(day):
-                continue
-            ends_on = day if row.ends > row.starts else day + _DAY
-            start, end = max(_instant(day, row.starts, zone), begins), min(_instant(ends_on, row.ends, zone), until)
-            if start < end:
-                yield Span(row.block, start, end, row.is_possible)
-        day += _DAY
+            if row.period and row.counts_from:
+                self._cycles.add((row.period, row.counts_from))
+                self._rows[row.stage, row.period, row.counts_from, row.day].append(row)
+            else:
+                self._rows[row.stage, row.recurrence, row.day].append(row)
+
+    def on(self, stage: int, day: date) -> Iterator[Row]:
+        """The rows of a stage that hold on a day."""
+        keys: list[tuple[object, ...]] = [(stage, "monthly", day.day), (stage, "weekly", day.isoweekday())]
+        if day.day == monthrange(day.year, day.month)[1]:
+            keys.append((stage, "monthly", LAST_DAY))
+        for period, counts_from in self._cycles:
+            since = (day - counts_from).days
+            if since >= 0:
+                keys.append((stage, period, counts_from, since % period + 1))
+        return chain.from_iterable(self._rows.get(key, ()) for key in keys)
+
+    def expand(self, announced: Iterable[Announced], zone: tzinfo) -> list[Span]:
+        """Every slot inside what is announced, cut to it, in order of block and time."""
+        spans = [span for window in announced for span in self._in_window(window, zone)]
+        spans.sort(key=attrgetter("block", "begins", "until"))
+        return spans
+
+    def _in_window(self, window: Announced, zone: tzinfo) -> Iterator[Span]:
+        begins, until = window.begins.astimezone(UTC), window.until.astimezone(UTC)
+        # the evening before may run into the window
+        day, last = window.begins.astimezone(zone).date() - _DAY, window.until.astimezone(zone).date()
+        while day <= last:
+            hours: dict[tuple[time, time], tuple[datetime, datetime]] = {}
+            for row in self.on(window.stage, day):
+                clocks = row.starts, row.ends
+                if clocks not in hours:
+                    ends_on = day if row.ends > row.starts else day + _DAY
+                    start, end = instant(day, row.starts, zone), instant(ends_on, row.ends, zone)
+                    hours[clocks] = max(start, begins), min(end, until)
+                start, end = hours[clocks]
+                if start < end:
+                    yield Span(row.block, start, end, row.is_possible)
+            day += _DAY
 
 
-@lru_cache(maxsize=16_384)
-def _instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """A local time that the change of the clocks skips is the instant it would have been."""
-    return datetime.combine(day, clock, zone).astimezone(UTC)
+def instant(day: date, clock: time, zone: tzinfo) -> datetime:
+    """A local time as an instant: the first of two when the clocks go back, the change itself when they skip it."""
+    local = datetime.combine(day, clock, zone)
+    moment = local.astimezone(UTC)
+    if moment.astimezone(zone).time() == clock:
+        return moment
+    # the two readings of a skipped time lie before and after the change
+    return _change_between(local.replace(fold=1).astimezone(UTC), moment, zone)
+
+
+def _change_between(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+    """The minute in which the zone's offset changes."""
+    before = low.astimezone(zone).utcoffset()
+    while high - low > _MINUTE:
+        middle = low + (high - low) // _MINUTE // 2 * _MINUTE
+        if middle.astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def replaced(spans: Iterable[Span], covered: Mapping[str, Sequence[tuple[datetime, datetime]]]) -> list[Span]:
+    """What is left of the table's turns where facts hold instead: ``covered`` says from when until when, by block."""
+    left = []
+    for span in spans:
+        pieces = [span]
+        for begins, until in covered.get(span.block, ()):
+            pieces = [part for piece in pieces for part in _outside(piece, begins, until)]
+        left += pieces
+    return left
+
+
+def _outside(span: Span, begins: datetime, until: datetime) -> Iterator[Span]:
+    if begins >= span.until or until <= span.begins:
+        yield span
+        return
+    if span.begins < begins:
+        yield replace(span, until=begins)
+    if until < span.until:
+        yield replace(span, begins=until)
 
 
 def merged(spans: Iterable[Span], *, shortest: timedelta = SHORTEST) -> list[Span]:
@@ -149,6 +236,10 @@ _HALVES: Final[Mapping[str, tuple[tuple[int, ...], bool]]] = {
     "mfirst": ((0,), True),
     "msecond": ((30,), True),
 }
+
+
+def is_half_hour_code(code: str) -> bool:
+    return code == "yes" or code in _HALVES
 
 
 def halves(hours: Mapping[int, str]) -> list[tuple[int, int, bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -9,8 +10,9 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
-from grid.models import Branch
-from outages.load_shedding.models import PlanState, SheddingEvent, SheddingPlan, Slot
+from grid.models import Branch, GridElement
+from outages.load_shedding.models import BlockElement, KeptOut, PlanState, SheddingEvent, SheddingPlan, Slot, Turn
+from outages.load_shedding.rotation import Row
 from standards.errors import NotFound
 
 
@@ -37,6 +39,33 @@ def event_by_reference(*, actor: Actor, reference: str) -> SheddingEvent:
     return event
 
 
+def plan_by_id(*, actor: Actor, plan_id: int) -> SheddingPlan:
+    """One version of a plan; foreign and missing are the same ``NotFound``."""
+    plan = plans_visible_to(actor).filter(pk=plan_id).first()
+    if plan is None:
+        raise NotFound()
+    return plan
+
+
+def had_a_hand_in(plan: SheddingPlan, actor: Actor) -> bool:
+    """Did the actor draw the version up or change it at any time? Its history knows everybody who did."""
+    return actor.user_id is not None and plan.events.filter(author_id=actor.user_id).exists()  # type: ignore[attr-defined]
+
+
+def kept_out_visible_to(actor: Actor) -> QuerySet[KeptOut]:
+    """What is kept out of shedding in the actor's branches."""
+    return visible_to(actor, KeptOut.objects.select_related("element__branch").order_by("element__code"))
+
+
+def elements_by_block(plan: SheddingPlan) -> dict[int, list[GridElement]]:
+    """The elements of each block of a plan, by the blocks' keys."""
+    found: dict[int, list[GridElement]] = {}
+    members = BlockElement.objects.filter(plan=plan).select_related("element").order_by("element__code")
+    for member in members:
+        found.setdefault(member.block_id, []).append(member.element)
+    return found
+
+
 def plan_in_force(branch: Branch, at: datetime | None = None) -> SheddingPlan | None:
     """The approved plan whose day has come, of the branch or the nearest one above it."""
     day = timezone.localdate(at or timezone.now())
@@ -51,3 +80,16 @@ def plan_in_force(branch: Branch, at: datetime | None = None) -> SheddingPlan | 
         .select_related("branch")
         .first()
     )
+
+
+def rows_of(
+    plan: SheddingPlan | int, stages: Collection[int] | None = None, blocks: Collection[str] | None = None
+) -> list[Row]:
+    """A plan's rotation table (of some stages, of some blocks), its blocks by their codes."""
+    turns = Turn.objects.filter(plan=plan)
+    if stages is not None:
+        turns = turns.filter(stage__in=stages)
+    if blocks is not None:
+        turns = turns.filter(block__code__in=blocks)
+    fields = ("stage", "block__code", "recurrence", "day", "starts", "ends", "period", "counts_from", "is_possible")
+    return [Row(*turn) for turn in turns.values_list(*fields)]

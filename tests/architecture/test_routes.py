@@ -33,6 +33,7 @@ from grid.models import Branch, CalendarDay, GridImport
 from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
+from outages.load_shedding.services import drafts, tables
 from outages.models import Outage
 from outages.planned.models import ScheduleLine, ScheduleRun
 from outages.planned.services import joint_create
@@ -45,6 +46,7 @@ from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
 from tests.planned.books import HEADINGS, book, uploaded
 from tests.planned.world import plan_of, published_alone, work_in
+from tests.shedding import world as shedding
 
 REFUSED = (401, 403, 404, 405)
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -171,6 +173,7 @@ def _built() -> World:
             "account": [{"account": "nobody"}],
             **planning.args,
             **_cutting(city),
+            **_shed_plan(city),
         },
         drafts=planning.drafts,
         values={"$east_point": point.pk, "$east_place": f"e{city.id('T11')}", "$east_address": "东风路12号"},
@@ -257,6 +260,24 @@ def _planning(city: SmallCity) -> Planning:
         },
         drafts=(draft.reference, joint.reference, row[-1]),
     )
+
+
+def _shed_plan(city: SmallCity) -> dict[str, list[dict[str, Any]]]:
+    """A draft of the east's shedding plan with a block, a turn and a file; an element kept out of it."""
+    asha = accounts.actor_of(User.objects.get(username="asha"))
+    plan = shedding.draft(
+        city, asha, branch=city.east, blocks={"E": ("T12",)}, turns=shedding.every_day("E", "08:00", "10:00")
+    )
+    kept = drafts.kept_out_set(actor=asha, element_id=city.id("T11"), why="ufls")
+    digest = tables.table_keep(actor=asha, plan=plan, chunks=[b"stage,day,from,until,block\n1,1,08:00,10:00,E\n"])
+    pk = {"pk": plan.pk}
+    return {
+        "shed_plan": [pk],
+        "shed_block": [{**pk, "block_pk": plan.blocks.get().pk}],
+        "shed_turn": [{**pk, "turn_pk": plan.turns.all()[0].pk}],
+        "shed_table": [{**pk, "digest": digest}],
+        "shed_kept": [{"pk": kept.pk}],
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Everything that is done with load shedding. One module a subject, imported by its own name:
 
-``plans`` versions, blocks, stages, turns · ``tables`` rotation tables from files · ``schedule`` stages as they are
-published · ``events`` warning, order, proposal, decision, end · ``distribution`` the difference between the slots there
-are and the slots wanted · ``slots`` off, on, skipped, stuck · ``reactions`` what comes back while it runs · ``steps``
-the one writer of an event's or a slot's state.
+``plans`` versions, approved and retired · ``drafts`` their blocks, stages, turns; what is kept out · ``tables``
+rotation tables from files · ``schedule`` stages as they are published · ``events`` warning, order, proposal, decision,
+end · ``distribution`` the difference between the slots there are and the slots wanted · ``slots`` off, on, skipped,
+stuck · ``reactions`` what comes back while it runs · ``steps`` the one writer of an event's or a slot's state.
 """
