@@ -184,7 +184,7 @@ SCOPE_CAPABILITIES: Final[Mapping[str, frozenset[str]]] = {
     "supply:read": frozenset({"supply.read"}),
     "stats:read": frozenset({"stats.read"}),
     "plan:submit": frozenset({"outage.read", "grid.read", "plan.submit"}),  # it reads back what it hands in
-    "shedding:write": frozenset({"shedding.write"}),
+    "shedding:write": frozenset({"outage.read", "grid.read", "shedding.write"}),  # it reads back what it tells
     "notice:draft": frozenset({"notice.draft"}),
     "delivery:read": frozenset({"delivery.read"}),
     "customer:read_masked": frozenset({"customer.read_masked"}),

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.actor import Actor
 from benchmarks.machine import timed
 from benchmarks.report import Result
 from grid.models import Branch, GridElement
+from notifications import fanout, router
 from outages.load_shedding import blocks, proposals
-from outages.load_shedding.models import BlockElement, SheddingBlock, SheddingPlan
+from outages.load_shedding.models import BlockElement, Proposal, SheddingBlock, SheddingEvent, SheddingPlan
 from outages.load_shedding.question import question_of
+from outages.load_shedding.rotation import Announced, Row, expand
+from outages.load_shedding.services import clock
 from outages.models import Outage
 
 BLOCKS = 300
 EVENTS = 20
 PROPOSAL_SECONDS = 2.0
+CHANGE_SECONDS = 60.0
 
 
 def proposing(service_points: int) -> Result:
@@ -52,7 +59,9 @@ def _plan_of(count: int) -> tuple[SheddingPlan, int]:
     """Every transformer of the city in one of so many blocks, measured; and how many transformers that are."""
     draw = Random(count)
     top = Branch.objects.order_by("pos")[0]
-    plan = SheddingPlan.objects.create(branch=top, number=9_000, name="bench", effective_from=timezone.localdate())
+    plan = SheddingPlan.objects.create(
+        branch=top, number=9_000 + SheddingPlan.objects.count(), name="bench", effective_from=timezone.localdate()
+    )
     made = SheddingBlock.objects.bulk_create(
         SheddingBlock(plan=plan, code=f"B{n:03d}", mw_by_hour=[0.0] * 24, switchings=draw.randint(1, 6))
         for n in range(count)
@@ -84,3 +93,104 @@ def _history_of(plan: SheddingPlan, events: int) -> int:
             )
             rows += db.rowcount
     return rows
+
+
+AREAS, STAGES, DAYS = 650, 8, 30
+EXPAND_SECONDS = 5.0
+
+
+def expanding() -> Result:
+    """Every turn of a month in every stage: a large city's table, in which stage n has n turns in two days."""
+    zone = ZoneInfo("Africa/Johannesburg")
+    rows = [
+        Row(stage, f"A{area:03d}", "monthly", day, time(hour % 24), time((hour + 2) % 24, 30))
+        for stage in range(1, STAGES + 1)
+        for area in range(AREAS)
+        for day in range(1, 32)
+        for hour in range(area + 3 * day, area + 3 * day + 5 * ((stage + 1) // 2), 5)
+    ]
+    begins = datetime(2026, 11, 1, tzinfo=zone)
+    windows = [Announced(stage, begins, begins + timedelta(days=DAYS)) for stage in range(1, STAGES + 1)]
+    with timed() as watch:
+        spans = expand(rows, windows, zone)
+    if {span.block for span in spans} != {row.block for row in rows}:
+        raise RuntimeError(f"{len(spans)} turns, and not of every area")
+    return Result(
+        "shedding-schedule", f"{DAYS} days of {STAGES} stages of {AREAS} areas, {len(rows):,} rows",
+        f"{watch.seconds:.1f} s", f"{EXPAND_SECONDS:.0f} s", watch.seconds / EXPAND_SECONDS, 1, True,
+        f"bare: the budget; {len(spans):,} turns",
+    )  # fmt: skip
+
+
+def changing(service_points: int) -> Result:
+    """From the decision to the last message owed, where every block has its turn: slots, outages, notices, fan-out."""
+    with transaction.atomic():
+        plan, _elements = _plan_of(BLOCKS)
+        event = _confirmed(plan)
+    while router.route_events()[0]:
+        pass  # events of other measurements make no messages here
+    _sql("TRUNCATE notifications_delivery, notifications_noticechunk, notifications_notice CASCADE")
+    with timed() as slots:
+        clock.events_turn(actor=Actor.system("bench"))
+    with timed() as notices:
+        while router.route_events()[0]:
+            pass
+    with timed() as messages:
+        owed = fanout.fan_out(max_steps=100_000)
+    if event.slots.count() != BLOCKS:
+        raise RuntimeError(f"{event.slots.count()} slots")
+    bare = _bare_copies(event)
+    outages = list(event.slots.values_list("outage_id", flat=True))
+    _sql("DELETE FROM outages_interruption WHERE outage_id = ANY(%s)", [outages])
+    _sql("UPDATE outages_outage SET status = 'cancelled' WHERE id = ANY(%s)", [outages])
+    _sql("UPDATE load_shedding_sheddingevent SET state = 'cancelled' WHERE id = %s", [event.pk])
+    ours = slots.seconds + notices.seconds + messages.seconds
+    return Result(
+        "shedding-change", f"{BLOCKS} blocks of {service_points:,} service points shed: {owed:,} messages owed",
+        f"{ours:.1f} s", f"{CHANGE_SECONDS:.0f} s", ours / CHANGE_SECONDS, 1, True,
+        f"bare: the budget; slots and outages {slots.seconds:.1f} s, notices {notices.seconds:.1f} s, fan-out"
+        f" {messages.seconds:.1f} s; the same interruptions and messages by one INSERT each {bare:.1f} s",
+    )  # fmt: skip
+
+
+def _confirmed(plan: SheddingPlan) -> SheddingEvent:
+    """An event that gives every block its turn and waits for nothing but the clock."""
+    now = timezone.now()
+    begins = now + timedelta(hours=3)
+    until = begins + timedelta(hours=2)
+    event = SheddingEvent.objects.create(
+        reference=f"BENCH-{plan.number}", branch=plan.branch, plan=plan, state="confirmed", colour="red", target_mw=1.0,
+        starts_at=begins, ends_at=until, chosen="M", author_name="bench", undo_until=now,
+    )  # fmt: skip
+    turn = {"from": begins.isoformat(), "until": until.isoformat()}
+    codes = plan.blocks.order_by("code").values_list("code", flat=True)
+    Proposal.objects.create(event=event, letter="M", generation=1, lines=[{"block": code, **turn} for code in codes])
+    return event
+
+
+def _bare_copies(event: SheddingEvent) -> float:
+    """Seconds of writing the same rows once more, each kind by one statement."""
+    outages = list(event.slots.values_list("outage_id", flat=True))
+    _sql(
+        """CREATE TEMPORARY TABLE bench_places AS
+           SELECT outage_id, element_id, planned, customers, critical, load_kw FROM outages_interruption
+           WHERE outage_id = ANY(%s)""",
+        [outages],
+    )
+    _sql("DELETE FROM outages_interruption WHERE outage_id = ANY(%s)", [outages])
+    _sql("CREATE TEMPORARY TABLE bench_messages AS SELECT * FROM notifications_delivery")
+    _sql("TRUNCATE notifications_delivery")
+    with timed() as watch, transaction.atomic():
+        _sql(
+            """INSERT INTO outages_interruption (outage_id, element_id, planned, customers, critical, load_kw)
+               SELECT * FROM bench_places"""
+        )
+        _sql("INSERT INTO notifications_delivery SELECT * FROM bench_messages")
+    _sql("DROP TABLE bench_places, bench_messages")
+    return watch.seconds
+
+
+def _sql(statement: str, parameters: list[Any] | None = None) -> None:
+    with connection.cursor() as db:
+        db.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        db.execute(statement, parameters)

@@ -318,4 +318,6 @@ MEASUREMENTS = [
     Measurement("execution", lambda city: cutoffs.execution(city.service_points)),
     Measurement("reconnect", lambda city: cutoffs.reconnect(city.service_points)),
     Measurement("shedding-proposals", lambda city: shedding.proposing(city.service_points)),
+    Measurement("shedding-change", lambda city: shedding.changing(city.service_points)),
+    Measurement("shedding-schedule", lambda _city: shedding.expanding()),
 ]

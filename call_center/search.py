@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import phonenumbers
 from django.conf import settings
-from django.db.models import CharField, F, Lookup, QuerySet, Value
+from django.db.models import CharField, F, QuerySet, Value
 from django.db.models.functions import Cast
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +25,7 @@ from accounts.policies import actor_may
 from accounts.scope import visible_to
 from call_center import policies
 from grid.models import ContactKind, ElementKind, GridElement, ServicePoint
+from grid.selectors import contains
 from outages.models import Outage, OutageStatus
 from outages.selectors import OffNow, off_now, outages_visible_to
 
@@ -54,17 +55,6 @@ KIND_LABELS: Final[dict[str, str | Promise]] = {
 _KIND_ORDER: Final = {kind: place for place, kind in enumerate(KIND_LABELS)}
 
 _WITH_DOOR: Final = frozenset({"phone", "account", "meter", "code", "address"})
-
-
-class ILike(Lookup[bool]):
-    """``ILIKE`` on the bare column: Django's own ``icontains`` upper-cases it, which the trigram index cannot serve."""
-
-    lookup_name = "ilike"
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        left, left_params = self.process_lhs(compiler, connection)
-        right, right_params = self.process_rhs(compiler, connection)
-        return f"{left} ILIKE {right}", (*left_params, *right_params)
 
 
 @dataclass(frozen=True)
@@ -288,11 +278,11 @@ def _word_questions(actor: Actor, points: QuerySet[ServicePoint], wanted: Wanted
             elements = visible_to(actor, GridElement.objects.all())
             found.append(_as_elements(elements.filter(name__istartswith=text)))
         return found
-    found.append(_as_premises("name", points.filter(ILike(F("customer__name"), _pattern(text)))))
+    found.append(_as_premises("name", points.filter(contains("customer__name", text))))
     if _has_long_word(wanted.words):
         addresses = points
         for word in wanted.words:
-            addresses = addresses.filter(ILike(F("address"), _pattern(word)))
+            addresses = addresses.filter(contains("address", word))
         found.append(_as_premises("address", addresses))
     elements = visible_to(actor, GridElement.objects.all())
     found.append(_as_elements(elements.filter(name__icontains=text)))
@@ -301,11 +291,6 @@ def _word_questions(actor: Actor, points: QuerySet[ServicePoint], wanted: Wanted
 
 def _has_long_word(words: tuple[str, ...]) -> bool:
     return any(len(word) >= 3 for word in words)
-
-
-def _pattern(word: str) -> Value:
-    escaped = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return Value(f"%{escaped}%", output_field=CharField())
 
 
 _COLUMNS: Final = ("hit", "pk", "a", "b", "c", "d")

@@ -25,6 +25,8 @@ from grid.models import GridElement, ServicePoint
 from outages import kinds
 from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SUSPECTED, Cause
 from outages.faults.models import TroubleReport
+from outages.load_shedding import premises, schedule
+from outages.load_shedding.models import SheddingBlock
 from outages.models import EtrConfidence, Interruption, Outage, OutageKind, OutageStatus
 from outages.selectors import outages_visible_to
 from outages.supply_status import Verdict, supply_status
@@ -220,7 +222,7 @@ class Answer:
 def answer(
     *, service_point: ServicePoint, call: Call | None = None, at: datetime | None = None, verified: bool = False
 ) -> Answer:
-    """Why this caller is off and when it will be back, with its evidence; five statements at most."""
+    """Why this caller is off and when it will be back, with its evidence; six statements at most."""
     at = at or timezone.now()
     verdict = supply_status(service_point, at, verified=verified)
     causes = [_evidence(cause, at) for cause in verdict.causes]
@@ -413,6 +415,25 @@ def panel(*, actor: Actor, call: Call, service_point: ServicePoint, at: datetime
         last_calls=tuple(earlier.select_related("outage").order_by("-started_at")[:3]),
         is_pinned=Pin.objects.filter(user_id=policies.agent_id(actor), service_point=service_point).exists(),
     )
+
+
+@dataclass(frozen=True)
+class Shedding:
+    """The block of the premises, and, where a turn is announced or runs, why it is its turn again."""
+
+    block: SheddingBlock
+    known_until: datetime | None  # after this nothing is published, which does not mean that nobody is shed
+    why: str
+
+
+def shedding(*, service_point: ServicePoint, verdict: Verdict) -> Shedding | None:
+    """What the agent can say of load shedding beside the answer; ``None`` for premises never shed in turns."""
+    block = premises.block_of(service_point, verdict.at)
+    if block is None:
+        return None
+    is_asked = any(cause.kind == OutageKind.LOAD_SHEDDING for cause in (*verdict.causes, *verdict.upcoming))
+    why = premises.why_again(block, verdict.at) if is_asked else ""
+    return Shedding(block=block, known_until=schedule.runs_out_at(block.plan, verdict.at), why=why)
 
 
 def person(*, actor: Actor, call: Call, service_point: ServicePoint) -> Person:

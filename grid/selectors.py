@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.search import TrigramSimilarity
 from django.db import connection
-from django.db.models import Case, F, FloatField, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, F, FloatField, IntegerField, Lookup, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest, Upper
 
 from grid.models import ElementKind, GridElement
 
 SEARCH_LIMIT = 20
+
+
+class ILike(Lookup[bool]):
+    """``ILIKE`` on the bare column: Django's own ``icontains`` upper-cases it, which the trigram index cannot serve."""
+
+    lookup_name = "ilike"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        left, left_params = self.process_lhs(compiler, connection)
+        right, right_params = self.process_rhs(compiler, connection)
+        return f"{left} ILIKE {right}", (*left_params, *right_params)
+
+
+def contains(column: str, text: str) -> ILike:
+    """The column contains the text, whatever the case."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return ILike(F(column), Value(f"%{escaped}%", output_field=CharField()))
 
 
 class Totals(NamedTuple):

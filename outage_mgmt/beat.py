@@ -52,6 +52,11 @@ TURNS: dict[str, Turn] = {
         crontab(hour="0", minute="25"),
         "Every night, open the coming plans of the branches and close those that are over.",
     ),
+    "shedding-events": Turn(
+        "outages.load_shedding.tasks.events_turn",
+        5.0,
+        "Every five seconds, announce shedding events that were confirmed, alarm about late slots, end what is over.",
+    ),
     "shedding-schedules": Turn(
         "outages.load_shedding.tasks.schedules_watch",
         crontab(minute="*/10"),

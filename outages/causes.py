@@ -40,6 +40,7 @@ class Cause:
     # the window that was announced before it moved to ``begins`` and ``until``
     was_begins: datetime | None = None
     was_until: datetime | None = None
+    is_forecast: bool = False  # announced, and not decided yet
     next_update_by: datetime | None = None
     etr_source: str = ""
     etr_confidence: str = ""

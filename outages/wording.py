@@ -69,6 +69,11 @@ def _spoken_en(local: datetime, days: int) -> str:
     return f"{clock} {part} on {local.day} {local:%B}"
 
 
+def _is_around(cause: Cause) -> bool:
+    """A debt is nobody else's, and a block that the reason names is no place on a map."""
+    return bool(cause.place) and cause.kind != "non_payment" and cause.place not in cause.reason_zh
+
+
 # --- sentences --------------------------------------------------------------------------------------
 
 
@@ -148,7 +153,7 @@ class Words:
         if lead.rank == RANK_RESTORED and lead.until is not None:
             return f"您这里的供电已于{self._t(lead.until, 'zh')}恢复。如果现在还是没电，请告诉我。"
         since = f"{self._t(lead.since, 'zh')}起，因" if lead.since else "因"
-        where = f"{lead.place}一带" if lead.place and lead.kind != "non_payment" else "您这里"
+        where = f"{lead.place}一带" if _is_around(lead) else "您这里"
         return f"{where}{since}{lead.reason_zh}停电。"
 
     def _zh_rest(self, lead: Cause | None) -> str:
@@ -217,6 +222,8 @@ class Words:
         if cause.rank == RANK_CALLED_OFF:
             stays = "，您这里照常供电" if self._stays_on(cause, lead) else ""
             return f"原先通知的{window}因{cause.reason_zh}停电已经取消{stays}。"
+        if cause.is_forecast:
+            return f"按目前的预告，{window}可能因{cause.reason_zh}停电，还没有最后确定。"
         if cause.is_due(self.at):
             return f"按计划，{window}因{cause.reason_zh}停电，可能刚刚开始，也可能随时开始。"
         return f"{window}将因{cause.reason_zh}停电。"
@@ -249,7 +256,7 @@ class Words:
                 " If you are still without power, please tell me."
             )
         since = f" since {self._t(lead.since, 'en')}" if lead.since else ""
-        where = f"around {lead.place}" if lead.place and lead.kind != "non_payment" else "at your premises"
+        where = f"around {lead.place}" if _is_around(lead) else "at your premises"
         return f"The power {where} has been off{since} because of {lead.reason_en}."
 
     def _en_rest(self, lead: Cause | None) -> str:
@@ -336,6 +343,11 @@ class Words:
         if cause.rank == RANK_CALLED_OFF:
             stays = "; your power stays on" if self._stays_on(cause, lead) else ""
             return f"the outage announced for {window} because of {cause.reason_en} has been cancelled{stays}."
+        if cause.is_forecast:
+            return (
+                f"by the present forecast, which is not confirmed yet, the power may be off from {window}"
+                f" because of {cause.reason_en}."
+            )
         if cause.is_due(self.at):
             return (
                 f"from {window} the power is to be off because of {cause.reason_en};"

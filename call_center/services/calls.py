@@ -34,6 +34,8 @@ from call_center.search import phone_normalised, search
 from grid.models import ServicePoint
 from outages.faults.models import ReportChannel
 from outages.faults.services import ReportRequest, report_add
+from outages.load_shedding.models import Reaction
+from outages.load_shedding.services.reactions import reaction_record
 from outages.selectors import outage_by_reference
 from standards.errors import Conflict, DomainError, NotFound
 
@@ -190,7 +192,16 @@ def call_log(
         if reason == CallReason.COMPLAINT and call.service_point_id is not None:
             complaint_from_call(service_point_id=call.service_point_id, actor=actor, text=note, ref=str(call.key))
         _promise_callback(call)
+        _reaction(call)
     return Logged(call=call, outage_opened=opened)
+
+
+def _reaction(call: Call) -> None:
+    """While load is shed the desk sees for each block who calls and who complains."""
+    if call.service_point is None or call.ended_at is None or call.reason == CallReason.BILLING:
+        return
+    kind = Reaction.Kind.COMPLAINT if call.reason == CallReason.COMPLAINT else Reaction.Kind.CALL
+    reaction_record(service_point=call.service_point, kind=kind, source=str(call.key), at=call.ended_at)
 
 
 def _report(call: Call, actor: Actor) -> bool:

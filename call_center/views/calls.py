@@ -194,6 +194,7 @@ def card_context(request: HttpRequest, actor: Actor, found: Call, form: LogForm 
     return {
         **shown,
         "panel": selectors.panel(actor=actor, call=found, service_point=point),
+        "shedding": selectors.shedding(service_point=point, verdict=answer.verdict),
         "form": form or LogForm.for_call(found, reason=answer.preset_reason, language=shown["script"]),
         "safety_script": selectors.SAFETY_SCRIPT,
         "may_ask_identity": policies.may_ask_identity(actor=actor, call=found),

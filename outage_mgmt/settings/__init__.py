@@ -382,6 +382,8 @@ SPECTACULAR_SETTINGS = {
         "PeriodStateEnum": "outages.planned.models.PeriodState",
         "WorkStateEnum": "outages.planned.models.WorkState",
         "WindowStateEnum": "outages.planned.models.WindowState",
+        "SheddingStateEnum": "outages.load_shedding.models.EventState",
+        "SlotStateEnum": "outages.load_shedding.models.SlotState",
         "PeriodKindEnum": "outages.planned.models.PeriodKind",
         "KindEnum": "outages.models.OutageKind",
         "LevelEnum": "outages.models.OutageLevel",

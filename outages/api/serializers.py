@@ -88,6 +88,7 @@ class CauseSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="the window announced before it moved to `begins` and `until`"
     )
     was_until = serializers.DateTimeField(allow_null=True)
+    is_forecast = serializers.BooleanField(help_text="announced, and not decided yet")
     next_update_by = serializers.DateTimeField(allow_null=True)
     etr_source = serializers.ChoiceField(choices=EtrSource.choices, allow_blank=True)
     etr_confidence = serializers.CharField(allow_blank=True)

@@ -52,7 +52,10 @@ EVENT_STEPS: Final[Mapping[str, Step]] = {
     "return": _row([PROPOSED], ORDERED),
     "confirm": _row([PROPOSED], CONFIRMED),
     "undo": _row([CONFIRMED], PROPOSED),  # before anything was announced
+    "announce": _row([CONFIRMED], SAME),  # its slots are outages from now on
     "begin": _row([CONFIRMED], SHEDDING),
+    "ask_change": _row(RUNNING, SAME),  # more than was confirmed: another person decides
+    "reject_change": _row(RUNNING, SAME),
     "change": _row(RUNNING, SAME),  # stage, end, a block in another's place
     "restore": _row([CONFIRMED, SHEDDING], RESTORING),
     "end": _row(RUNNING, ENDED),
@@ -78,6 +81,8 @@ SLOT_STEPS: Final[Mapping[str, Step]] = {
     "skip": _row([PLANNED], SKIPPED),
     "stick": _row([OFF], STUCK),
     "move": _row([PLANNED, OFF], SAME),  # earlier or later, as the stage or the end changes
+    "late": _row([PLANNED, OFF], SAME),  # it should be off, or on again, and nobody has said so
+    "measure": _row([OFF, STUCK, ON], SAME),  # what it relieved is known better
     "drop": _row([PLANNED], DROPPED),
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ from outages.load_shedding.models import (
 from outages.load_shedding.rotation import Announced, Span
 
 _DAY: Final = timedelta(days=1)
-_DECIDED: Final = (*lifecycle.RUNNING, lifecycle.ENDED, lifecycle.RECONCILED)
+DECIDED: Final = (*lifecycle.RUNNING, lifecycle.ENDED, lifecycle.RECONCILED)
 _NEVER_OFF: Final = (lifecycle.SKIPPED, lifecycle.DROPPED)
 
 
@@ -44,6 +45,10 @@ class PublishedSpan:
     certainty: StageWindow.Certainty
     stage: int | None
     is_possible: bool = False  # the table itself says only perhaps
+
+    @property
+    def is_sure(self) -> bool:
+        return self.certainty == StageWindow.Certainty.CONFIRMED and not self.is_possible
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +85,26 @@ def published(
     spans = _of_the_table(plan, first, last, blocks)
     events = _events(plan, first, last)
     if events:
-        covered = _covered(events)
-        spans = [
-            replace(span, begins=part.begins, until=part.until)
-            for span in spans
-            for part in rotation.replaced([Span(span.block, span.begins, span.until)], covered)
-        ]
-        spans += _of_events(events, blocks)
-    return [span for span in _joined(spans) if span.begins < until and span.until > begins]
+        spans = [*_left(spans, events), *_of_events(events, blocks)]
+    return [span for span in joined(spans) if span.begins < until and span.until > begins]
+
+
+def of_the_table(
+    plan: SheddingPlan, begins: datetime, until: datetime, *, blocks: Collection[str]
+) -> list[tuple[PublishedSpan, bool]]:
+    """The turns of these blocks that the table has, each with whether it holds: a decision may have taken its place."""
+    first, last = begins - _DAY, until + _DAY
+    turns = joined(_of_the_table(plan, first, last, blocks))
+    held = joined(_left(turns, _events(plan, first, last)))
+    told = [*((turn, True) for turn in held), *((turn, False) for turn in turns if turn not in held)]
+    return [(turn, holds) for turn, holds in told if turn.begins < until and turn.until > begins]
 
 
 def known(plan: SheddingPlan, begins: datetime, until: datetime) -> list[Known]:
     """About which parts of the span something is published, in order; the rest is unknown."""
     return [
         Known(window.begins, window.until, window.stage, StageWindow.Certainty(window.certainty))
-        for window in _windows(plan, begins, until)
+        for window in sorted(_windows(plan, begins, until), key=attrgetter("begins"))
     ]
 
 
@@ -170,12 +180,22 @@ def _of_the_table(
 def _events(plan: SheddingPlan, first: datetime, last: datetime) -> list[SheddingEvent]:
     """The decided events of the span; what may still be undone is not told to anybody."""
     told = Q(undo_until__isnull=True) | Q(undo_until__lte=timezone.now())
-    events = SheddingEvent.objects.filter(told, plan__branch=plan.branch_id, state__in=_DECIDED)
+    events = SheddingEvent.objects.filter(told, plan__branch=plan.branch_id, state__in=DECIDED)
     return list(
         events.filter(starts_at__lt=last, ends_at__gt=first)
         .annotate(over_at=Least("ends_at", F("ended_at")))  # the least ignores what is not there
         .select_related("branch")
     )
+
+
+def _left(spans: Iterable[PublishedSpan], events: Sequence[SheddingEvent]) -> list[PublishedSpan]:
+    """What is left of the table's turns where the events do not hold instead."""
+    covered = _covered(events)
+    return [
+        replace(span, begins=part.begins, until=part.until)
+        for span in spans
+        for part in rotation.replaced([Span(span.block, span.begins, span.until)], covered)
+    ]
 
 
 def _covered(events: Sequence[SheddingEvent]) -> dict[str, list[tuple[datetime, datetime]]]:
@@ -203,7 +223,8 @@ def _of_events(events: Sequence[SheddingEvent], blocks: Collection[str] | None) 
     ]
 
 
-def _joined(spans: Iterable[PublishedSpan]) -> list[PublishedSpan]:
+def joined(spans: Iterable[PublishedSpan]) -> list[PublishedSpan]:
+    """Turns that touch are one; what is left of a turn is left out where it is too short to matter."""
     joined: list[PublishedSpan] = []
     for span in sorted(spans, key=lambda span: (span.block, span.begins, span.until)):
         last = joined[-1] if joined else None

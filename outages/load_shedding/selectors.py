@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Case, Prefetch, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import Branch, GridElement
-from outages.load_shedding.models import BlockElement, KeptOut, PlanState, SheddingEvent, SheddingPlan, Slot, Turn
+from outages.load_shedding import lifecycle
+from outages.load_shedding.models import (
+    BlockElement,
+    KeptOut,
+    PlanState,
+    SheddingBlock,
+    SheddingEvent,
+    SheddingPlan,
+    Slot,
+    Turn,
+)
 from outages.load_shedding.rotation import Row
 from standards.errors import NotFound
 
@@ -93,3 +103,77 @@ def rows_of(
         turns = turns.filter(block__code__in=blocks)
     fields = ("stage", "block__code", "recurrence", "day", "starts", "ends", "period", "counts_from", "is_possible")
     return [Row(*turn) for turn in turns.values_list(*fields)]
+
+
+def plans_public() -> QuerySet[SheddingPlan]:
+    """Versions of which everybody may read what is published."""
+    return SheddingPlan.objects.filter(state=PlanState.APPROVED).select_related("branch")
+
+
+def blocks_named(plan: SheddingPlan, name: str) -> QuerySet[SheddingBlock]:
+    """The block with this code, and those that people still know by it; the one whose code it is comes first."""
+    found = plan.blocks.filter(Q(code=name) | Q(formerly__contains=[name]))
+    return found.order_by(Case(When(code=name, then=Value(0)), default=Value(1)), "code")
+
+
+def block_public(*, plan: SheddingPlan, name: str) -> SheddingBlock:
+    """A block by its code or by a name that people still know."""
+    block = blocks_named(plan, name).first()
+    if block is None:
+        raise NotFound()
+    return block
+
+
+def slots_public(block: SheddingBlock, at: datetime) -> QuerySet[Slot]:
+    """The turns of a block, in all versions of its plan, that were decided and can no longer be undone."""
+    told = Q(event__undo_until__isnull=True) | Q(event__undo_until__lte=at)
+    slots = Slot.objects.filter(told, block__code=block.code, block__plan__branch=block.plan.branch_id)
+    return slots.exclude(event__state__in=lifecycle.UNDECIDED).select_related("event")
+
+
+# --- for machines -------------------------------------------------------------------------------------
+
+
+def plans_in_full(actor: Actor) -> QuerySet[SheddingPlan]:
+    """Approved plans of the actor's branches with stages, blocks and their elements."""
+    approved = plans_visible_to(actor).filter(state=PlanState.APPROVED)
+    return approved.prefetch_related("stages", "blocks__block_elements__element")
+
+
+def event_in_full(*, actor: Actor, reference: str) -> SheddingEvent:
+    """One event with its measures and slots."""
+    slots = Slot.objects.select_related("event", "block", "outage", "fault")
+    event = (
+        events_visible_to(actor)
+        .prefetch_related("measures", Prefetch("slots", queryset=slots))
+        .filter(reference=reference)
+        .first()
+    )
+    if event is None:
+        raise NotFound()
+    return event
+
+
+def event_to_write(*, actor: Actor, reference: str) -> SheddingEvent:
+    """One event of the branches where the actor sheds."""
+    event = visible_to(actor, SheddingEvent.objects.all(), "shedding.write").filter(reference=reference).first()
+    if event is None:
+        raise NotFound(field="event")
+    return event
+
+
+def slot_to_switch(*, actor: Actor, slot_id: int) -> Slot:
+    """One slot of the branches where the actor sheds."""
+    slot = visible_to(actor, Slot.objects.all(), "shedding.write").filter(pk=slot_id).first()
+    if slot is None:
+        raise NotFound()
+    return slot
+
+
+def slots_by_block(event: SheddingEvent) -> dict[str, list[Slot]]:
+    """The turns of an event that stand, in order of time, by the codes of their blocks."""
+    standing = Slot.objects.filter(event=event).exclude(state__in=[lifecycle.SKIPPED, lifecycle.DROPPED])
+    found: dict[str, list[Slot]] = {}
+    for slot in standing.select_related("block").order_by("starts_at", "pk"):
+        found.setdefault(slot.block.code, []).append(slot)
+    return found

@@ -2,11 +2,45 @@
 
 from django.urls import URLPattern, path
 
-from outages.load_shedding.views import blocks, kept_out, plans, schedule, tables
+from outages.load_shedding.views import (
+    blocks,
+    console,
+    event_forms,
+    event_steps,
+    events,
+    kept_out,
+    monitor,
+    plans,
+    public,
+    reports,
+    schedule,
+    tables,
+)
 
 app_name = "load_shedding"
 
 urlpatterns: list[URLPattern] = [
+    # the desk and its events
+    path("", console.index, name="console"),
+    path("events/", console.events_list, name="events"),
+    path("events/new/", console.alert, name="alert"),
+    path("events/order/", console.emergency, name="emergency"),
+    path("events/<str:reference>/", events.detail, name="event"),
+    path("events/<str:reference>/measures/", event_forms.measure, name="event-measure"),
+    path("events/<str:reference>/order/", event_forms.order, name="event-order"),
+    path("events/<str:reference>/compute/", event_forms.compute, name="event-compute"),
+    path("events/<str:reference>/propose/", event_forms.propose, name="event-propose"),
+    path("events/<str:reference>/confirm/", event_forms.confirm, name="event-confirm"),
+    path("events/<str:reference>/return/", event_forms.send_back, name="event-return"),
+    path("events/<str:reference>/withdraw/", event_forms.withdraw, name="event-withdraw"),
+    path("events/<str:reference>/undo/", event_forms.undo, name="event-undo"),
+    path("events/<str:reference>/monitor/", monitor.monitor, name="event-monitor"),
+    path("events/<str:reference>/step/<str:name>/", event_steps.event_step, name="event-step"),
+    path("events/<str:reference>/slots/<int:slot_pk>/<str:name>/", event_steps.slot_step, name="slot-step"),
+    path("events/<str:reference>/report/", reports.index, name="report"),
+    path("events/<str:reference>/report.csv", reports.export, name="report-csv"),
+    path("events/<str:reference>/report/<str:name>.svg", reports.chart, name="report-chart"),
+    path("events/<str:reference>/reconcile/", reports.reconcile, name="reconcile"),
     # plans
     path("plans/", plans.index, name="plans"),
     path("plans/<int:pk>/", plans.detail, name="plan"),
@@ -35,4 +69,11 @@ urlpatterns: list[URLPattern] = [
     path("schedule/<int:pk>/publish/", schedule.publish, name="schedule-publish"),
     path("schedule/<int:pk>/withdraw/", schedule.withdraw, name="schedule-withdraw"),
     path("schedule/<int:pk>/schedule.csv", schedule.export, name="schedule-csv"),
+    # for everybody, under the language of the page
+    path("public/", public.door, name="public-door"),
+    path("public/<slug:language>/", public.home, name="public"),
+    path("public/<slug:language>/find/", public.find, name="public-find"),
+    path("public/<slug:language>/blocks/<str:branch>/", public.branch, name="public-branch"),
+    path("public/<slug:language>/blocks/<str:branch>/<str:code>/", public.block, name="public-block"),
+    path("public/<slug:language>/blocks/<str:branch>/<str:code>/calendar.ics", public.calendar, name="public-calendar"),
 ]

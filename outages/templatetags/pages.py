@@ -45,7 +45,7 @@ _ROOMS: Final = (
     NavItem("/board/", gettext_lazy("Board"), "outage.read", "b"),
     NavItem("/faults/", gettext_lazy("Dispatch"), "outage.write", "d"),
     NavItem("/planned/", gettext_lazy("Plans"), "outage.read", "p"),
-    NavItem("/shedding/", gettext_lazy("Shedding"), "shedding.write", "s"),
+    NavItem("/shedding/", gettext_lazy("Shedding"), "outage.read", "s"),
     NavItem("/cutoffs/", gettext_lazy("Cut-offs"), "cutoff.read"),
     NavItem("/notifications/", gettext_lazy("Notices"), "delivery.read", "n"),
     NavItem("/console/callbacks/", gettext_lazy("Callbacks"), "call.log"),

@@ -161,11 +161,11 @@ def test_a_debt_is_never_told_here(city: SmallCity, asha: Actor) -> None:
     assert client_with("event:read")("events/").json()["events"] == []
 
 
-def test_the_answer_takes_three_statements(feeder_off: Outage, asha: Actor, django_assert_max_num_queries: Any) -> None:
+def test_the_answer_takes_four_statements(feeder_off: Outage, asha: Actor, django_assert_max_num_queries: Any) -> None:
     from outages.selectors import service_points_known_by
     from outages.supply_status import supply_statuses
 
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         points = service_points_known_by(actor=asha, key="phone", value="13800138001", limit=9)
         supply_statuses(points)
 

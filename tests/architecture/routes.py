@@ -56,12 +56,14 @@ def _scopes(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
-_OUTAGES = _scopes("outage:read", "outage:write", "plan:submit")
+_OUTAGES = _scopes("outage:read", "outage:write", "plan:submit", "shedding:write")
 _PERIOD = r"api/v1/^plan-periods/(?P<pk>[0-9]{1,18})/"
 _WORK = r"api/v1/^planned-works/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _WINDOW = r"api/v1/^planned-windows/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _FAULT = r"api/v1/^faults/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 _CUTOFF = r"api/v1/^cutoff-orders/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+_SHED_EVENT = r"api/v1/^shedding-events/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
+_SHED_SLOT = r"api/v1/^shedding-slots/(?P<pk>[0-9]{1,18})/"
 _OUTAGE = r"api/v1/^outages/(?P<reference>[A-Z]{1,4}-[0-9]{4}-[0-9]{6,9})/"
 
 ROUTES: Final[dict[str, Rule]] = {
@@ -214,6 +216,36 @@ ROUTES: Final[dict[str, Rule]] = {
     "shedding/schedule/<int:pk>/publish/": Rule(args="shed_plan", data={"stage": "0"}, own="DISPATCHER"),
     "shedding/schedule/<int:pk>/withdraw/": Rule(args="shed_plan", own="APPROVER"),
     "shedding/schedule/<int:pk>/schedule.csv": Rule(READ_EVERYWHERE, args="shed_plan", own="planner"),
+    # the desk and its events: everybody reads, dispatchers lead them, another person confirms
+    "shedding/": Rule(ANY_ROLE),
+    "shedding/events/": Rule(ANY_ROLE),
+    "shedding/events/new/": Rule(DISPATCHER, DISPATCHER),
+    "shedding/events/order/": Rule(DISPATCHER, DISPATCHER),
+    "shedding/events/<str:reference>/": Rule(READ_EVERYWHERE, args="shed_event", own="planner"),
+    "shedding/events/<str:reference>/measures/": Rule(args="shed_event", data={"version": "1"}, own="DISPATCHER"),
+    "shedding/events/<str:reference>/order/": Rule(args="shed_event", data={"version": "1"}, own="DISPATCHER"),
+    "shedding/events/<str:reference>/compute/": Rule(args="shed_event", own="DISPATCHER"),
+    "shedding/events/<str:reference>/propose/": Rule(args="shed_event", data={"version": "1"}, own="DISPATCHER"),
+    "shedding/events/<str:reference>/confirm/": Rule(args="shed_event", data={"version": "1"}, own="APPROVER"),
+    "shedding/events/<str:reference>/return/": Rule(args="shed_event", data={"return-version": "1"}, own="APPROVER"),
+    "shedding/events/<str:reference>/withdraw/": Rule(args="shed_event", own="DISPATCHER"),
+    "shedding/events/<str:reference>/undo/": Rule(args="shed_event", own="APPROVER"),
+    "shedding/events/<str:reference>/monitor/": Rule(READ_EVERYWHERE, args="shed_event", own="planner"),
+    "shedding/events/<str:reference>/step/<str:name>/": Rule(args="shed_step", data={"version": "1"}, own="dispatcher"),
+    "shedding/events/<str:reference>/slots/<int:slot_pk>/<str:name>/": Rule(
+        args="shed_slot_step", data={"version": "1"}, own="dispatcher"
+    ),
+    "shedding/events/<str:reference>/report/": Rule(READ_EVERYWHERE, args="shed_event", own="planner"),
+    "shedding/events/<str:reference>/report.csv": Rule(READ_EVERYWHERE, args="shed_event", own="planner"),
+    "shedding/events/<str:reference>/report/<str:name>.svg": Rule(READ_EVERYWHERE, args="shed_chart", own="planner"),
+    "shedding/events/<str:reference>/reconcile/": Rule(args="shed_event", data={"version": "1"}, own="APPROVER"),
+    # what is published is published
+    "shedding/public/": Rule(EVERYBODY),
+    "shedding/public/<slug:language>/": Rule(EVERYBODY, args="shed_public"),
+    "shedding/public/<slug:language>/find/": Rule(post=EVERYBODY, args="shed_public", data={"transformer": "T12"}),
+    "shedding/public/<slug:language>/blocks/<str:branch>/": Rule(EVERYBODY, args="shed_public"),
+    "shedding/public/<slug:language>/blocks/<str:branch>/<str:code>/": Rule(EVERYBODY, args="shed_public"),
+    "shedding/public/<slug:language>/blocks/<str:branch>/<str:code>/calendar.ics": Rule(EVERYBODY, args="shed_public"),
     # --- the console
     "console/": Rule(SEE_CUSTOMERS),
     "console/search/": Rule(post=SEE_CUSTOMERS, data={"q": "$east_address"}),
@@ -321,7 +353,7 @@ ROUTES: Final[dict[str, Rule]] = {
         PLANNER,
         data={"branch": "0101", "elements": ["T11"]},
         scopes=_scopes("plan:submit"),
-        readers=_scopes("outage:read", "outage:write"),
+        readers=_OUTAGES,
     ),
     "api/v1/^planned-works/batch/$": Rule(
         post=PLANNER, data={"works": [{"branch": "0101", "elements": ["T11"]}]}, scopes=_scopes("plan:submit")
@@ -333,6 +365,21 @@ ROUTES: Final[dict[str, Rule]] = {
         f"{_WINDOW}{name}/$": Rule(args="window", own="DISPATCHER")
         for name in ("cancel", "close", "extend", "move", "restore", "restore-part", "start")
     },
+    "api/v1/shedding-schedule/": Rule(EVERYBODY),
+    "api/v1/^shedding-plans/$": Rule(ANY_ROLE, scopes=_OUTAGES),
+    "api/v1/^shedding-events/$": Rule(
+        ANY_ROLE,
+        DISPATCHER,
+        data={"branch": "0101", "alert": {"colour": "red", "authority": "x"}},
+        scopes=_scopes("shedding:write"),
+        readers=_OUTAGES,
+    ),
+    _SHED_EVENT + "$": Rule(READ_EVERYWHERE, args="shed_event", own="planner"),
+    **{f"{_SHED_SLOT}{name}/$": Rule(args="shed_slot", own="DISPATCHER") for name in ("off", "on")},
+    "api/v1/^shedding-switchings/$": Rule(
+        data={"event": "$shed_event", "switchings": [{"block": "P", "action": "off", "at": "2026-12-01T00:00:00Z"}]},
+        own="DISPATCHER",
+    ),
     "api/v1/^cutoff-orders/$": Rule(
         SEE_ARREARS, MACHINES, scopes=_scopes("cutoff:draft"), readers=_scopes("cutoff:read")
     ),

@@ -23,6 +23,7 @@ from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from accounts.actor import Actor
 from accounts.models import User
 from accounts.policies import SCOPES
 from billing_cutoffs.models import AccountHold, DebtNotice, Grade
@@ -33,6 +34,7 @@ from grid.models import Branch, CalendarDay, GridImport
 from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
+from outages.load_shedding.models import SheddingEvent, Slot
 from outages.load_shedding.services import drafts, tables
 from outages.models import Outage
 from outages.planned.models import ScheduleLine, ScheduleRun
@@ -46,6 +48,7 @@ from tests.factories import accounts
 from tests.factories.grid import SmallCity, small_city
 from tests.planned.books import HEADINGS, book, uploaded
 from tests.planned.world import plan_of, published_alone, work_in
+from tests.shedding import happening
 from tests.shedding import world as shedding
 
 REFUSED = (401, 403, 404, 405)
@@ -151,6 +154,7 @@ def _built() -> World:
     planning = _planning(city)
     token, _key = accounts.client_token("outage:read", branch=city.east, username="client-east")
     agent = User.objects.get(username="mei")
+    shed = _shed_plan(city)
     fault = {"reference": outages["fault"].reference}
     return World(
         city=city,
@@ -173,10 +177,15 @@ def _built() -> World:
             "account": [{"account": "nobody"}],
             **planning.args,
             **_cutting(city),
-            **_shed_plan(city),
+            **shed,
         },
         drafts=planning.drafts,
-        values={"$east_point": point.pk, "$east_place": f"e{city.id('T11')}", "$east_address": "东风路12号"},
+        values={
+            "$east_point": point.pk,
+            "$east_place": f"e{city.id('T11')}",
+            "$east_address": "东风路12号",
+            "$shed_event": shed["shed_event"][0]["reference"],
+        },
     )
 
 
@@ -277,6 +286,30 @@ def _shed_plan(city: SmallCity) -> dict[str, list[dict[str, Any]]]:
         "shed_turn": [{**pk, "turn_pk": plan.turns.all()[0].pk}],
         "shed_table": [{**pk, "digest": digest}],
         "shed_kept": [{"pk": kept.pk}],
+        **_shed_event(city, asha),
+    }
+
+
+def _shed_event(city: SmallCity, asha: Actor) -> dict[str, list[dict[str, Any]]]:
+    """An approved plan of the east, which everybody may read about, and an event of it."""
+    otto = accounts.actor_of(accounts.user_with("approver", city.east, username="otto"))
+    made = shedding.plan(city, asha, otto, branch=city.east, blocks={"P": ("T12",)}, mw={"P": 1.0})
+    begins = happening.minute() + 2 * happening.HOUR
+    until = begins + happening.HOUR
+    # what is off already, as everything in the east is, is not ordered off: so it is written, not decided
+    event = SheddingEvent.objects.create(
+        reference="LS-2026-000901", plan=made, branch=city.east, state="confirmed", colour="red", generation=1,
+        author_name="Asha", target_mw=1.0, starts_at=begins, ends_at=until,
+    )  # fmt: skip
+    block = made.blocks.get()
+    slot = Slot.objects.create(event=event, block=block, starts_at=begins, ends_at=until, mw_planned=1.0)
+    return {
+        "shed_public": [{"language": name, "branch": "0101", "code": "P"} for name in ("zh-hans", "en")],
+        "shed_event": [{"reference": event.reference}],
+        "shed_step": [{"reference": event.reference, "name": name} for name in ("change", "cancel")],
+        "shed_slot_step": [{"reference": event.reference, "slot_pk": event.slots.get().pk, "name": "off"}],
+        "shed_chart": [{"reference": event.reference, "name": "load"}],
+        "shed_slot": [{"pk": slot.pk}],
     }
 
 

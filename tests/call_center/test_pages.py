@@ -305,15 +305,15 @@ def test_a_card_costs_the_same_whatever_is_true(client: Client, call: Call, faul
     fault_at("F1")
     fault_at("T11")
 
-    assert len(quiet) == 7
+    assert len(quiet) == 9
     # who else reported, and what was promised before
-    assert len(statements(client, path)) == 9
+    assert len(statements(client, path)) == 11
 
 
-def test_a_live_refresh_costs_six(client: Client, call: Call, fault_at: FaultAt) -> None:
+def test_a_live_refresh_costs_seven(client: Client, call: Call, fault_at: FaultAt) -> None:
     fault_at("F1")
 
-    assert len(statements(client, reverse("call_center:card", args=[call.key]))) == 6
+    assert len(statements(client, reverse("call_center:card", args=[call.key]))) == 7
 
 
 def test_the_desk_costs_the_same_however_much_was_done(

@@ -1,6 +1,6 @@
 """Time travel for stories that PostgreSQL's own clock takes part in: the world grows older, the clock stays.
 
-Every time and range in the tables of planning, cut-offs, outages and messages moves into the past by the same span,
+Every time and range in the tables of planning, shedding, cut-offs, outages and messages moves into the past by the same span,
 so that whatever was due in that span is due now, in Python and in SQL alike. The history is moved too; it is
 append-only to everybody but this test's clock.
 """
@@ -16,7 +16,7 @@ SELECT c.table_name, c.column_name, c.udt_name
 FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name AND t.relkind IN ('r', 'p')
 WHERE c.table_schema = 'public' AND c.udt_name IN ('timestamptz', 'tstzrange')
   AND (c.table_name LIKE 'outages_%%' OR c.table_name LIKE 'planned_%%' OR c.table_name LIKE 'notifications_%%'
-       OR c.table_name LIKE 'billing_cutoffs_%%')
+       OR c.table_name LIKE 'billing_cutoffs_%%' OR c.table_name LIKE 'load_shedding_%%')
   AND NOT t.relispartition AND c.is_generated = 'NEVER'
 ORDER BY c.table_name, c.ordinal_position
 """

@@ -92,7 +92,7 @@ def test_what_is_wrong_stands_beside_its_field(city: SmallCity, desk: Client, as
     before = everything_shed()
     typed = {"version": made.version, "code": "D", "switchings": 1}
 
-    for elements, words in (("NOPE", "“NOPE” is not in the list."), ("L12", "L12 goes off with block A already")):
+    for elements, words in (("NOPE", "“NOPE” is not in the list."), ("L12", "T12 goes off with block A already")):
         answer = desk.post(url(made, "blocks/new/"), {**typed, "elements": elements})
         assert answer.status_code in (409, 422)
         assert words in text_of(answer)
@@ -277,7 +277,7 @@ def test_a_stage_is_published_shown_and_withdrawn(city: SmallCity, desk: Client,
     page = text_of(desk.get(SCHEDULE))
     assert "08:00–10:00" in page
     assert "00:00–24:00" in page
-    assert page.count("unknown") == 6  # the other days of the week that is shown
+    assert page.count(">unknown<") == 6 * (1 + 3)  # the other days, for the stage and for each block
     assert cells(desk.get(f"{SCHEDULE}{made.pk}/schedule.csv"))[1][0] == "A"
 
     desk.post(f"{SCHEDULE}{made.pk}/withdraw/", {"withdraw-begins": minute(0), "withdraw-until": minute(24)})

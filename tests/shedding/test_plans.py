@@ -15,9 +15,7 @@ from outages.load_shedding import checks, selectors
 from outages.load_shedding.models import (
     BlockPlace,
     KeptOut,
-    SheddingEvent,
     SheddingPlan,
-    Slot,
     StageWindow,
 )
 from outages.load_shedding.policies import OwnDecision
@@ -26,20 +24,11 @@ from outages.load_shedding.services import drafts, plans
 from standards.errors import Conflict, DomainError, Forbidden, NotFound, UnknownCode
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
-from tests.shedding.world import BLOCKS, STAGES, block, draft, every_day, everything_shed, plan
+from tests.shedding.world import BLOCKS, STAGES, block, draft, every_day, plan, refused
 
 
 def tomorrow() -> date:
     return timezone.localdate() + timedelta(days=1)
-
-
-def refused(error: type[DomainError], call: Any, **given: Any) -> DomainError:
-    """The call is refused in this way, and nothing has changed."""
-    before = everything_shed()
-    with pytest.raises(error) as raised:
-        call(**given)
-    assert everything_shed() == before
-    return raised.value
 
 
 def findings(of: SheddingPlan) -> dict[str, dict[str, Any]]:
@@ -342,49 +331,6 @@ def test_a_version_like_the_one_before_changes_nothing(city: SmallCity, asha: Ac
     before = plan(city, asha, turns=every_day("A", "08:00", "10:00"))
     after = plans.plan_copy(actor=asha, plan_id=before.pk, effective_from=tomorrow())
     assert checks.changes_between(before, after) == checks.Changes((), 0, 0, 0)
-
-
-# --- while an event is running ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def running(city: SmallCity, asha: Actor, otto: Actor) -> SheddingPlan:
-    """A plan whose block A has a turn in an event that runs until the day after tomorrow."""
-    made, now = plan(city, asha), timezone.now()
-    event = SheddingEvent.objects.create(
-        reference="S-1", branch=city.bureau, plan=made, state="shedding", colour="red", target_mw=1.0, starts_at=now,
-        ends_at=now + timedelta(days=2), author_id=asha.user_id, author_name="Asha", confirmed_by_id=otto.user_id,
-    )  # fmt: skip
-    Slot.objects.create(
-        event=event, block=block(made, "A"), starts_at=now, ends_at=now + timedelta(hours=2), mw_planned=1.0
-    )
-    return made
-
-
-def test_no_element_changes_its_block_in_a_running_event(
-    city: SmallCity, asha: Actor, otto: Actor, running: SheddingPlan
-) -> None:
-    copy = plans.plan_copy(actor=asha, plan_id=running.pk, effective_from=tomorrow())
-    drafts.block_save(actor=asha, plan_id=copy.pk, block_id=block(copy, "A").pk, code="A", element_ids=city.ids("T11"))
-
-    error = refused(plans.InRunningEvent, plans.plan_approve, actor=otto, plan_id=copy.pk, is_accepted=True)
-
-    assert (error.code, error.params["what"]) == ("in_running_event", "L11")
-
-
-def test_after_the_event_it_may(city: SmallCity, asha: Actor, otto: Actor, running: SheddingPlan) -> None:
-    later = timezone.localdate() + timedelta(days=3)
-    copy = plans.plan_copy(actor=asha, plan_id=running.pk, effective_from=later)
-    drafts.block_save(actor=asha, plan_id=copy.pk, block_id=block(copy, "A").pk, code="A", element_ids=city.ids("T11"))
-    assert plans.plan_approve(actor=otto, plan_id=copy.pk, is_accepted=True).state == "approved"
-
-
-def test_the_plan_of_a_running_event_is_neither_changed_nor_retired(
-    city: SmallCity, asha: Actor, otto: Actor, running: SheddingPlan
-) -> None:
-    given = {"actor": asha, "plan_id": running.pk, "code": "D", "element_ids": city.ids("T11")}
-    assert refused(plans.InRunningEvent, drafts.block_save, **given).params["what"] == "S-1"
-    refused(plans.InRunningEvent, plans.plan_retire, actor=otto, plan_id=running.pk)
 
 
 def test_a_retired_version_publishes_nothing_any_more(city: SmallCity, asha: Actor, otto: Actor) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import time
 from typing import Any
 
+import pytest
 from django.db.models import Model
 from django.utils import timezone
 
@@ -29,6 +30,7 @@ from outages.load_shedding.models import (
 )
 from outages.load_shedding.rotation import Row
 from outages.load_shedding.services import drafts, plans
+from standards.errors import DomainError
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
 
@@ -103,3 +105,12 @@ def everything_shed() -> dict[str, list[dict[str, Any]]]:
         SheddingStep,
     )
     return {model.__name__: list(model._default_manager.order_by("pk").values()) for model in models}
+
+
+def refused(error: type[DomainError], call: Any, **given: Any) -> DomainError:
+    """The call is refused in this way, and nothing has changed."""
+    before = everything_shed()
+    with pytest.raises(error) as raised:
+        call(**given)
+    assert everything_shed() == before
+    return raised.value

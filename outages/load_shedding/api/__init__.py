@@ -1,0 +1,1 @@
+"""REST interface of load shedding: what SCADA tells, and what is published."""

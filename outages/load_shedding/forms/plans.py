@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.scope import ScopedFormMixin, ScopedModelChoiceField
 from grid.models import Branch, GridElement
@@ -35,7 +36,7 @@ class DayInput(forms.DateInput):
 class PlanFacts(forms.Form):
     """The name of a version, its day, its limits."""
 
-    name = forms.CharField(label=_("Name"), max_length=100)
+    name = forms.CharField(label=pgettext_lazy("thing", "Name"), max_length=100)
     effective_from = forms.DateField(label=_("In force from"), widget=DayInput)
     slot_minutes = forms.IntegerField(label=_("Length of a slot (min)"), min_value=15, max_value=1440, initial=120)
     margin_minutes = forms.IntegerField(label=_("Switching margin (min)"), min_value=0, max_value=1440, initial=15)
@@ -116,7 +117,7 @@ class NamesField(forms.CharField):
 
 class BlockForm(ActionForm):
     code = forms.RegexField(r"^[^\s,;/，；、]+$", label=_("Block"), max_length=32)
-    name = forms.CharField(label=_("Name"), max_length=100, required=False)
+    name = forms.CharField(label=pgettext_lazy("thing", "Name"), max_length=100, required=False)
     name_en = forms.CharField(label=_("English name"), max_length=100, required=False)
     elements = NamesField(
         label=_("Elements"), max_length=4000, help_text=_("Codes of feeders or other elements, with commas.")
@@ -175,7 +176,10 @@ class TurnForm(ActionForm):
     block = forms.ChoiceField(label=_("Block"))
     recurrence = forms.ChoiceField(label=_("Repeats"), choices=Recurrence.choices)
     days = forms.CharField(label=_("Days"), max_length=100, help_text=_("1-3, 17, last; 1 is Monday of weekdays."))
-    hours = forms.CharField(label=_("Hours"), max_length=32, help_text=_("08:00-10:30; over midnight: 22:00-00:30."))
+    hours = forms.CharField(
+        label=pgettext_lazy("rotation table", "Hours"), max_length=32,
+        help_text=_("08:00-10:30; over midnight: 22:00-00:30."),
+    )  # fmt: skip
     period = forms.IntegerField(label=_("Days of the cycle"), min_value=1, max_value=366, required=False)
     counts_from = forms.DateField(label=_("Cycle counted from"), widget=DayInput, required=False)
     is_possible = forms.BooleanField(label=_("Only possible"), required=False)
@@ -209,11 +213,14 @@ class TurnForm(ActionForm):
         except CellProblem as problem:
             self.add_error(name, str(Problem(0, "", problem.code, problem.params)))
             return []
-        cycle = (facts["period"], facts["counts_from"]) if is_cycle else (None, None)
+        period, counts_from = (facts["period"], facts["counts_from"]) if is_cycle else (None, None)
         return [
-            Row(self.stage, facts["block"], facts["recurrence"], day, *span, *cycle, facts["is_possible"])
+            Row(
+                self.stage, facts["block"], facts["recurrence"], day, *span, period=period, counts_from=counts_from,
+                is_possible=facts["is_possible"],
+            )
             for day in days
-        ]
+        ]  # fmt: skip
 
 
 class TableForm(forms.Form):
@@ -244,8 +251,8 @@ class PublishForm(forms.Form):
     """A stage from then to then."""
 
     stage = forms.TypedChoiceField(label=_("Stage"), coerce=int)
-    begins = MinuteField(label=_("From"))
-    until = MinuteField(label=_("Until"))
+    begins = MinuteField(label=pgettext_lazy("schedule", "From"))
+    until = MinuteField(label=pgettext_lazy("schedule", "Until"))
     certainty = forms.ChoiceField(label=_("Certainty"), choices=StageWindow.Certainty.choices)
 
     def __init__(self, *args: Any, stages: Sequence[int], **kwargs: Any) -> None:
@@ -255,5 +262,5 @@ class PublishForm(forms.Form):
 
 
 class WithdrawForm(forms.Form):
-    begins = MinuteField(label=_("From"))
-    until = MinuteField(label=_("Until"))
+    begins = MinuteField(label=pgettext_lazy("schedule", "From"))
+    until = MinuteField(label=pgettext_lazy("schedule", "Until"))

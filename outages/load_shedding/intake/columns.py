@@ -9,7 +9,7 @@ from typing import Final
 
 # name: the words that head such a column, without blanks and in small letters; the first is what we write ourselves
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "stage": ("stage", "阶段", "级别", "等级", "轮次", "level"),
+    "stage": ("stage", "级别", "阶段", "等级", "轮次", "level"),
     "day": ("day", "日", "日期", "几号", "dayofmonth", "date"),
     "weekday": ("weekday", "星期", "周几", "星期几", "dayofweek"),
     "cycle_day": ("cycleday", "循环日", "周期日", "第几天"),

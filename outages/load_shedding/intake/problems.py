@@ -13,7 +13,7 @@ from django.utils.translation import pgettext_lazy
 
 FIELDS: Final[Mapping[str, str | Promise]] = {
     "": _("the whole row"),
-    "stage": _("stage"),
+    "stage": pgettext_lazy("rotation table", "stage"),
     "day": pgettext_lazy("rotation table", "day of the month"),
     "weekday": pgettext_lazy("rotation table", "weekday"),
     "cycle_day": _("day of the cycle"),

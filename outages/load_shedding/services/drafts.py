@@ -89,7 +89,7 @@ def block_save(
         if block.pk:
             block.save(update_fields=["code", "formerly", "is_measured", "mw_by_hour", *facts])
         else:
-            block.save()
+            block.save(force_insert=True)
         BlockElement.objects.filter(block=block).delete()
         BlockElement.objects.bulk_create(BlockElement(plan=plan, block=block, element=one) for one in elements)
         blocks.places_measure({block.pk: [one.pk for one in elements]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from accounts.actor import Actor
 from outages.events import require_transaction
 from outages.load_shedding import lifecycle
 from outages.load_shedding.models import SheddingEvent, SheddingStep, Slot
-from standards.errors import Conflict, NotFound
+from standards.errors import Conflict, DomainError, NotFound
 
 
 class Moved(Conflict):
@@ -20,12 +21,25 @@ class Moved(Conflict):
     message = _("This has moved on in the meantime: it is now “%(state)s”.")
 
 
+class NeedsReason(DomainError):
+    code = "needs_reason"
+    message = _("Say why.")
+
+
+def said(reason: str) -> str:
+    """A decision comes with its reason. Raises ``NeedsReason``."""
+    words = reason.strip()[:500]
+    if not words:
+        raise NeedsReason(field="reason")
+    return words
+
+
 def event_lock(event_id: int, *, expected_version: int | None = None) -> SheddingEvent:
     """The event, its row locked until the transaction ends. Raises ``NotFound``, ``Moved``."""
     require_transaction()
     event = (
         SheddingEvent.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("branch", "plan")
+        .select_related("branch", "plan__branch")
         .filter(pk=event_id)
         .first()
     )
@@ -33,6 +47,14 @@ def event_lock(event_id: int, *, expected_version: int | None = None) -> Sheddin
         raise NotFound()
     if expected_version is not None and expected_version != event.version:
         raise Moved(state=event.get_state_display())
+    return event
+
+
+def event_read(event_id: int) -> SheddingEvent:
+    """The event as it is now, for what is computed before it is locked. Raises ``NotFound``."""
+    event = SheddingEvent.objects.select_related("branch", "plan__branch").filter(pk=event_id).first()
+    if event is None:
+        raise NotFound()
     return event
 
 
@@ -46,6 +68,12 @@ def slot_lock(slot_id: int) -> Slot:
     slot = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("block", "outage").get(pk=slot_id)
     slot.event = event
     return slot
+
+
+def check_load(mw: float | None, *, field: str = "mw") -> None:
+    """A load that somebody gives, where one is given. Raises ``DomainError``."""
+    if mw is not None and not (math.isfinite(mw) and mw >= 0):
+        raise DomainError(_("A load is a number of MW, not below zero."), field=field)
 
 
 def event_step(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -63,10 +64,10 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @login_required
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: HttpRequest) -> StreamingHttpResponse:
     """The list for a spreadsheet."""
     found = selectors.kept_out_visible_to(reader(request))
-    heads = (_("Element"), _("Name"), _("Branch"), _("Why"), _("Note"))
+    heads = (_("Element"), pgettext("thing", "Name"), _("Branch"), _("Why"), _("Note"))
     rows = (
         (one.element.code, one.element.name, str(one.element.branch), one.get_why_display(), one.note) for one in found
     )

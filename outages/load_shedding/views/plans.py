@@ -11,10 +11,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -135,13 +136,13 @@ def _before(plan: SheddingPlan, actor: Actor) -> SheddingPlan | None:
 
 @require_GET
 @login_required
-def blocks_csv(request: HttpRequest, pk: int) -> HttpResponse:
+def blocks_csv(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The blocks of a version for a spreadsheet."""
     plan = selectors.plan_by_id(actor=reader(request), plan_id=pk)
     elements = selectors.elements_by_block(plan)
     heads = (
-        _("Block"), _("Name"), _("English name"), _("Elements"), _("Customers"), _("Important customers"),
-        _("Life support"), _("Load (kW)"), _("Measured"), _("Protected"), _("Why protected"),
+        _("Block"), pgettext("thing", "Name"), _("English name"), _("Elements"), _("Customers"),
+        _("Important customers"), _("Life support"), _("Load (kW)"), _("Measured"), _("Protected"), _("Why protected"),
         *(f"{hour:02d}:00 MW" for hour in range(24)),
     )  # fmt: skip
     rows = (

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -23,7 +23,7 @@ from accounts.actor import Actor
 from accounts.pages import csv_response
 from outages.load_shedding import policies, schedule, selectors
 from outages.load_shedding.forms.plans import PublishForm, WithdrawForm, refused
-from outages.load_shedding.models import PlanState, SheddingPlan, StageWindow
+from outages.load_shedding.models import PlanState, SheddingBlock, SheddingPlan, StageWindow
 from outages.load_shedding.schedule import Known, PublishedSpan
 from outages.load_shedding.services import schedule as services
 from outages.load_shedding.views.plans import TONES, reader
@@ -68,14 +68,14 @@ def _show(
     with timezone.override(ZoneInfo(plan.branch.time_zone)):
         now = timezone.now()
         first = _asked_day(request) or timezone.localdate(now)
-        days = [first + timedelta(days=n) for n in range(DAYS)]
+        days = _days(plan, [first + timedelta(days=n) for n in range(DAYS)])
         may_publish = policies.may(actor=actor, action="publish", branch=plan.branch)
         running_out = schedule.running_out([plan], now)
         stages = {stage.number: stage for stage in plan.stages.all()}
         context = {
             "plan": plan,
             "plans": in_force or [plan],
-            "days": _days(plan, days),
+            "days": days,
             "rows": _rows(plan, days),
             "windows": [
                 (window, TONES[stages[window.stage].colour] if window.stage in stages else "quiet")
@@ -115,7 +115,8 @@ def _bounds(day: date) -> tuple[datetime, datetime]:
 def _days(plan: SheddingPlan, days: list[date]) -> list[Day]:
     begins, until = _bounds(days[0])[0], _bounds(days[-1])[1]
     known = schedule.known(plan, begins, until)
-    unknown = schedule.unknown(plan, begins, until)
+    ahead = max(begins, timezone.now())  # what has passed need not be known any more
+    unknown = schedule.unknown(plan, ahead, until) if ahead < until else []
     found = []
     for day in days:
         first, last = _bounds(day)
@@ -133,16 +134,29 @@ def _clock(moment: datetime, *, is_end: bool = False) -> str:
     return "24:00" if is_end and text == "00:00" else text
 
 
-def _rows(plan: SheddingPlan, days: list[date]) -> list[tuple[Any, list[list[tuple[str, str, PublishedSpan]]]]]:
+@dataclass(frozen=True)
+class Cell:
+    """One block's turns on one day; nothing known about the day is not the same as no turn."""
+
+    turns: list[tuple[str, str, PublishedSpan]]
+    is_unknown: bool
+
+
+def _rows(plan: SheddingPlan, days: list[Day]) -> list[tuple[SheddingBlock, list[Cell]]]:
     """Each block with its turns of each day; a turn stands on the day on which it begins."""
-    begins, until = _bounds(days[0])[0], _bounds(days[-1])[1]
+    first, last = days[0].day, days[-1].day
     turns: defaultdict[tuple[str, date], list[tuple[str, str, PublishedSpan]]] = defaultdict(list)
-    for span in schedule.published(plan, begins, until):
-        day = max(timezone.localtime(span.begins).date(), days[0])
-        ends = timezone.localtime(span.until)
-        is_longer = ends > _bounds(day)[1]
-        turns[span.block, day].append((_clock(span.begins), _clock(ends, is_end=not is_longer), span))
-    return [(block, [turns[block.code, day] for day in days]) for block in plan.blocks.all()]
+    for span in schedule.published(plan, _bounds(first)[0], _bounds(last)[1]):
+        day = max(timezone.localtime(span.begins).date(), first)
+        is_longer = span.until > _bounds(day)[1]
+        turns[span.block, day].append((_clock(span.begins), _clock(span.until, is_end=not is_longer), span))
+    return [
+        (
+            block,
+            [Cell(turns[block.code, one.day], is_unknown=not (one.windows or one.is_known)) for one in days],
+        )
+        for block in plan.blocks.all()
+    ]
 
 
 # --- publishing ---------------------------------------------------------------------------------------
@@ -191,7 +205,7 @@ def _publisher(request: HttpRequest, pk: int) -> tuple[Actor, SheddingPlan]:
 
 @require_GET
 @login_required
-def export(request: HttpRequest, pk: int) -> HttpResponse:
+def export(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The published turns of the coming month for a spreadsheet."""
     plan = selectors.plan_by_id(actor=reader(request), plan_id=pk)
     now = timezone.now()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -202,7 +202,7 @@ def check(request: HttpRequest, pk: int, digest: str) -> HttpResponse:
 
 @require_GET
 @login_required
-def export(request: HttpRequest, pk: int) -> HttpResponse:
+def export(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """The whole rotation table, in a form that can be read again."""
     plan = selectors.plan_by_id(actor=reader(request), plan_id=pk)
     return csv_response(f"rotation-{plan.number}", workbooks.headings(), workbooks.lines(selectors.rows_of(plan)))

@@ -19,6 +19,7 @@ from accounts.actor import Actor
 from accounts.pages import csv_response
 from accounts.policies import require
 from accounts.requests import actor_of
+from outages.drawing import svg_of
 from outages.planned import agenda, charts, selectors
 from outages.planned.agenda import Entry
 from outages.planned.forms.reports import ReportForm
@@ -138,7 +139,7 @@ def chart(request: HttpRequest, name: str) -> HttpResponse:
     if drawn is None:
         raise NotFound(field="chart")
     theme = getattr(request.user, "theme", "system")
-    response = HttpResponse(charts.svg_of(drawn, theme=theme), content_type="image/svg+xml; charset=utf-8")
+    response = HttpResponse(svg_of(drawn, theme=theme), content_type="image/svg+xml; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     return response
 

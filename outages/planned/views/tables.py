@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from grid.models import Branch
+from outages.drawing import percent
 from outages.planned.agenda import Entry
-from outages.planned.charts import hours, percent, reasons_of
+from outages.planned.charts import hours, reasons_of
 from outages.planned.reports import FIGURES, Figures, Line, Often, Rate, Report, Timeliness, figures_of
 from outages.templatetags.pages import grouped
 
