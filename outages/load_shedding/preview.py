@@ -22,7 +22,7 @@ from outages.load_shedding.models import SheddingBlock, SheddingPlan
 from outages.load_shedding.proposals import Window
 from outages.load_shedding.question import HOUR, Overlap, mw_in, overlaps_of
 from outages.load_shedding.rotation import Span
-from standards.schema import Quantity
+from standards.values import Quantity
 
 # messages a second, where a provider has no other limit: an assumption, shown as one
 RATES: Final[Mapping[str, float]] = {"sms": 50.0, "email": 50.0}
