@@ -1,6 +1,6 @@
 """Time travel for stories that PostgreSQL's own clock takes part in: the world grows older, the clock stays.
 
-Every time and range in the tables of planning, shedding, cut-offs, outages and messages moves into the past by the same span,
+Every time and range in the tables of every kind, of outages and of messages moves into the past by the same span,
 so that whatever was due in that span is due now, in Python and in SQL alike. The history is moved too; it is
 append-only to everybody but this test's clock.
 """

@@ -19,7 +19,7 @@ from grid.models import Branch, ElementKind, GridElement, Importance, ServicePoi
 from outage_mgmt.demo import LOGINS, PASSWORD
 from outage_mgmt.demo_cutoffs import DemoCutoffs
 from outage_mgmt.demo_plans import DemoPlans
-from outages import services as record
+from outage_mgmt.demo_shedding import DemoShedding
 from outages.faults import services as faults
 from outages.faults.models import Crew, CrewState
 from outages.faults.services import ReportRequest
@@ -211,11 +211,6 @@ class Demo:
             DemoCutoffs(office).run()
 
     def shedding(self) -> None:
-        slot = self.open(
-            "load_shedding", "schedule", self.section(78), planned_start=self.ago(minutes=30),
-            planned_end=self.ahead(minutes=90),
-        )  # fmt: skip
-        record.outage_start(outage_id=slot.pk, actor=self.dispatcher, started_at=self.ago(minutes=28))
-
-    def open(self, kind: str, action: str, element: GridElement, **facts: Any) -> Outage:
-        return record.outage_open(kind=kind, action=action, actor=self.dispatcher, element_ids=[element.pk], **facts)
+        bureau = Branch.objects.filter(parent__isnull=True).order_by("pos").first()
+        if bureau is not None:
+            DemoShedding(bureau).run()
