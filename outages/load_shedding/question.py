@@ -165,7 +165,8 @@ def _relief(
 ) -> tuple[int, ...]:
     """The kilowatts that the block's turn takes off in each period: never more than there are."""
     return tuple(
-        math.floor(1000 * mw_in(block, period.window, zone) * (1 - overlap.share))
+        # rounded first: a sum of hours a hair short of a kilowatt must not cost another block its supply
+        math.floor(round(1000 * mw_in(block, period.window, zone) * (1 - overlap.share), 3))
         for period, overlap in zip(periods, overlaps, strict=True)
     )
 
