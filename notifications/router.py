@@ -105,6 +105,14 @@ class _Route:
         return is_scheduled and begins is not None and begins > timezone.now()
 
     @property
+    def is_end_untold(self) -> bool:
+        """Was another end announced than the one expected now, by more than is worth a message?"""
+        last = Notice.objects.filter(outage=self.outage, kind__in=ANNOUNCES).order_by("-pk").first()
+        if last is None or last.says_until is None or self.expected is None:
+            return False
+        return abs(self.expected - last.says_until) > self.slack
+
+    @property
     def window(self) -> dict[str, datetime | None]:
         return {"says_from": self.outage.planned_start, "says_until": self.outage.planned_end}
 
@@ -130,7 +138,8 @@ def _on_moved(route: _Route) -> list[Notice]:
 
 
 def _on_start(route: _Route) -> list[Notice]:
-    if route.outage.planned_start is None or route.wants("started"):
+    """Whoever knows the time need not hear that it has come, unless the end has moved since and was not told."""
+    if route.outage.planned_start is None or route.wants("started") or route.is_end_untold:
         return _on_off(route)
     _supersede(route.outage, ANNOUNCES, by=None)
     return []

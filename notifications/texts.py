@@ -20,7 +20,7 @@ from notifications.models import SAYS_OFF
 from outages import kinds
 from outages.causes import Cause
 from outages.supply_status import judge
-from outages.wording import spoken_time
+from outages.wording import is_around, spoken_time
 
 SMS_LIMIT: Final = 8  # segments; more is a mistake of ours
 SUBJECT_LIMIT: Final = 120  # letters; a long name of a place is cut, the words below have it whole
@@ -120,10 +120,14 @@ def sms_segments(text: str) -> int:
 
 def _context(facts: Facts, language: str) -> dict[str, str]:
     zone = ZoneInfo(facts.time_zone)
-    said = facts.restored_at
+    said, cause = facts.restored_at, _cause(facts)
+    # a block that the reason names is said by the reason, in the reader's language
+    block = _reason(facts, language) if facts.place and not is_around(cause) else ""
     return {
-        "sentence": _sentence(facts, language, zone) if facts.kind in SAYS_OFF else "",
-        "place": facts.place,
+        "sentence": _sentence(cause, facts, language, zone) if facts.kind in SAYS_OFF else "",
+        "place": block or facts.place,
+        "where": _where(facts.place if not block else "", language),
+        "block": block,
         "restored": spoken_time(said, language, facts.at, zone) if said is not None else "",
         "window": _window(facts.since, facts.until, facts, language, zone),
         "was": _window(facts.was_from, facts.was_until, facts, language, zone),
@@ -151,10 +155,15 @@ def _reason(facts: Facts, language: str) -> str:
     return facts.reason_en or handler.reason_en
 
 
-def _sentence(facts: Facts, language: str, zone: ZoneInfo) -> str:
-    """Why it is off and when it will be back, in the words of the one answer."""
+def _where(place: str, language: str) -> str:
+    if not place:
+        return "您这里" if language == "zh" else "at your premises"
+    return f"{place}一带" if language == "zh" else f"around {place}"
+
+
+def _cause(facts: Facts) -> Cause:
     handler = kinds.handler_for(facts.outage_kind)
-    cause = Cause(
+    return Cause(
         rank=handler.rank,
         kind=facts.outage_kind,
         blocks=True,
@@ -167,6 +176,10 @@ def _sentence(facts: Facts, language: str, zone: ZoneInfo) -> str:
         next_update_by=facts.next_update_by,
         known_at=facts.known_at,
     )
+
+
+def _sentence(cause: Cause, facts: Facts, language: str, zone: ZoneInfo) -> str:
+    """Why it is off and when it will be back, in the words of the one answer."""
     premises = ServicePoint(branch=Branch(time_zone=zone.key))
     return judge(premises, [cause], at=facts.at, verified=False).sentence(language)
 

@@ -188,7 +188,9 @@ def judge(
     withheld = not verified and any(_needs_an_agent(cause, at) for cause in causes)
     told = [cause for cause in causes if verified or cause.kind != "non_payment"]
     upcoming = sorted((c for c in told if c.rank == RANK_UPCOMING), key=lambda c: c.begins or at)
-    called_off = sorted((c for c in told if c.rank == RANK_CALLED_OFF), key=lambda c: c.begins or at)
+    called_off = sorted(
+        (c for c in told if c.rank == RANK_CALLED_OFF and not _is_back(c, told)), key=lambda c: c.begins or at
+    )
     current = sorted(
         (c for c in told if c.rank < RANK_UPCOMING),
         key=lambda c: (c.rank, -(c.since or at).timestamp(), c.reference),
@@ -227,6 +229,21 @@ def judge(
         sentence_en=words.en(lead),
         state=_state(lead, withheld),
     )
+
+
+def _is_back(called_off: Cause, told: list[Cause]) -> bool:
+    """Did the same come after all, in the time for which it was announced? Then only that is said."""
+    same = [one for one in told if (one.kind, one.reason_zh) == (called_off.kind, called_off.reason_zh)]
+    return any(_is_within(one, called_off) for one in same if one.rank != RANK_CALLED_OFF)
+
+
+def _is_within(cause: Cause, window: Cause) -> bool:
+    """What lies ahead lies there as a whole; what is off, or was, went off there, however long it takes."""
+    begins = cause.since or cause.begins
+    if begins is None or window.begins is None or window.until is None:
+        return False
+    ends = begins if cause.since is not None else cause.until
+    return window.begins <= begins < window.until and ends is not None and ends <= window.until
 
 
 def _needs_an_agent(cause: Cause, at: datetime) -> bool:

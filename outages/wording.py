@@ -69,7 +69,7 @@ def _spoken_en(local: datetime, days: int) -> str:
     return f"{clock} {part} on {local.day} {local:%B}"
 
 
-def _is_around(cause: Cause) -> bool:
+def is_around(cause: Cause) -> bool:
     """A debt is nobody else's, and a block that the reason names is no place on a map."""
     return bool(cause.place) and cause.kind != "non_payment" and cause.place not in cause.reason_zh
 
@@ -153,7 +153,7 @@ class Words:
         if lead.rank == RANK_RESTORED and lead.until is not None:
             return f"您这里的供电已于{self._t(lead.until, 'zh')}恢复。如果现在还是没电，请告诉我。"
         since = f"{self._t(lead.since, 'zh')}起，因" if lead.since else "因"
-        where = f"{lead.place}一带" if _is_around(lead) else "您这里"
+        where = f"{lead.place}一带" if is_around(lead) else "您这里"
         return f"{where}{since}{lead.reason_zh}停电。"
 
     def _zh_rest(self, lead: Cause | None) -> str:
@@ -256,7 +256,7 @@ class Words:
                 " If you are still without power, please tell me."
             )
         since = f" since {self._t(lead.since, 'en')}" if lead.since else ""
-        where = f"around {lead.place}" if _is_around(lead) else "at your premises"
+        where = f"around {lead.place}" if is_around(lead) else "at your premises"
         return f"The power {where} has been off{since} because of {lead.reason_en}."
 
     def _en_rest(self, lead: Cause | None) -> str:

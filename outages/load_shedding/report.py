@@ -7,10 +7,10 @@ switching, else those that were expected, and say which.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import pairwise
 from typing import Final
 
 from django.db import connection
@@ -20,6 +20,7 @@ from django.utils import timezone
 from outages.load_shedding import ledger, lifecycle
 from outages.load_shedding.models import Reaction, SheddingEvent, Slot
 from outages.load_shedding.question import HOUR
+from outages.load_shedding.rotation import SHORTEST
 from outages.models import OutageEvent
 
 # verbs of a turn's outage of which its customers are told
@@ -46,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Round:
-    """All turns that were to begin and end together."""
+    """A stretch of the event in which the same turns were to be off, for the same order."""
 
     begins: datetime
     until: datetime
@@ -142,7 +143,7 @@ def report_of(event: SheddingEvent, *, at: datetime | None = None) -> Report:
         at=at,
         relieved_mw=relieved,
         lines=lines,
-        rounds=tuple(_rounds(slots, orders(event), relieved)),
+        rounds=tuple(_rounds(event, slots, relieved, at)),
         customers=customers,
         customer_hours=customer_hours,
         reactions=sum((Counter(counts) for counts in by_block.values()), Counter()),
@@ -187,25 +188,45 @@ def _ordered_at(moment: datetime, ordered: Sequence[tuple[datetime, float]]) -> 
     return next((mw for begins, mw in reversed(ordered) if begins <= moment), 0.0)
 
 
-def _rounds(slots: Sequence[Slot], ordered: Sequence[tuple[datetime, float]], relieved: float) -> list[Round]:
+def _rounds(event: SheddingEvent, slots: Sequence[Slot], relieved: float, at: datetime) -> list[Round]:
+    """What was off for most of a round so far counts in it; stretches too short to matter join their neighbours."""
+    if event.starts_at is None or event.ends_at is None or not slots:
+        return []
+    ordered = orders(event)
+    over = min(event.ended_at or event.ends_at, event.ends_at)
+    edges = {event.starts_at, *(begins for begins, _mw in ordered)}
+    edges |= {edge for slot in slots for edge in (slot.starts_at, slot.ends_at)}
     rounds = []
-    for (begins, until), group in groupby(
-        sorted(slots, key=lambda slot: (slot.starts_at, slot.ends_at)), key=lambda slot: (slot.starts_at, slot.ends_at)
-    ):
-        turns = list(group)
-        off = [slot for slot in turns if slot.off_at is not None]
+    for begins, until in pairwise(_far_apart(edges, over)):
+        turns = [slot for slot in slots if slot.starts_at < until and begins < slot.ends_at]
+        off = [slot for slot in turns if _is_mostly_off(slot, begins, min(until, at))]
         rounds.append(
             Round(
                 begins=begins,
                 until=until,
-                ordered_mw=max(0.0, _ordered_at(begins, ordered) - relieved),
+                ordered_mw=max(0.0, _ordered_at(begins + (until - begins) / 2, ordered) - relieved),
                 planned_mw=sum(slot.mw_planned for slot in turns),
                 measured_mw=sum(_mw(slot) for slot in off if slot.is_measured),
                 estimated_mw=sum(_mw(slot) for slot in off if not slot.is_measured),
-                blocks=tuple(slot.block.code for slot in turns),
+                blocks=tuple(sorted({slot.block.code for slot in turns})),
             )
         )
     return rounds
+
+
+def _far_apart(moments: Iterable[datetime], last: datetime) -> list[datetime]:
+    """The moments up to the last one, in order, without those that follow, or are followed by the last, too soon."""
+    kept: list[datetime] = []
+    for moment in sorted(moment for moment in moments if moment < last):
+        if not kept or (moment - kept[-1] >= SHORTEST and last - moment >= SHORTEST):
+            kept.append(moment)
+    return [*kept, last]
+
+
+def _is_mostly_off(slot: Slot, begins: datetime, until: datetime) -> bool:
+    if slot.off_at is None or until <= begins:
+        return False
+    return 2 * (min(back_at(slot, until), until) - max(slot.off_at, begins)) >= until - begins
 
 
 @dataclass(frozen=True)

@@ -842,6 +842,44 @@ def test_what_is_said_of_announced_work(kind: str, zh: str, en: str) -> None:
     assert texts.compose(facts(kind, "en")).text == en
 
 
+@pytest.mark.parametrize(
+    ("kind", "zh", "en"),
+    [
+        (
+            "announced",
+            f"您这里{TOMORROW_ZH}将因有序用电（东一区块）停电，请提前做好准备。{END_ZH}",
+            f"From {TOMORROW_EN} the power at your premises will be off because of load shedding, Block East 1."
+            f" Please be prepared. {END_EN}",
+        ),
+        (
+            "moved",
+            f"原定{AFTER_ZH}的停电改期：您这里改为{TOMORROW_ZH}因有序用电（东一区块）停电。{END_ZH}",
+            f"The outage at your premises announced for {AFTER_EN} has been moved: the power will be off from"
+            f" {TOMORROW_EN} because of load shedding, Block East 1. {END_EN}",
+        ),
+        (
+            "cancelled",
+            f"原定您这里{TOMORROW_ZH}因有序用电（东一区块）的停电已取消，届时不会因此停电（编号P-2026-000123）。"
+            "如果您这里没电，请回复本消息或拨打95598。",
+            f"The outage at your premises because of load shedding, Block East 1 announced for {TOMORROW_EN} has been"
+            " cancelled; your power will not be switched off for it (reference P-2026-000123). No power? Reply to this"
+            " message or call 95598.",
+        ),
+    ],
+)
+@pytest.mark.django_db(transaction=False)
+def test_a_block_is_named_by_the_reason_in_the_readers_language(kind: str, zh: str, en: str) -> None:
+    block = {
+        "outage_kind": "load_shedding", "place": "东一区块", "reason_zh": "有序用电（东一区块）",
+        "reason_en": "load shedding, Block East 1",
+    }  # fmt: skip
+    in_chinese, in_english = texts.compose(facts(kind, "zh", **block)), texts.compose(facts(kind, "en", **block))
+
+    assert (in_chinese.text, in_english.text) == (zh, en)
+    assert in_chinese.subject.endswith("：有序用电（东一区块）")
+    assert in_english.subject.endswith(": load shedding, Block East 1")
+
+
 @pytest.mark.parametrize("kind", [*ANNOUNCES, NoticeKind.NEW, NoticeKind.CANCELLED])
 @pytest.mark.django_db(transaction=False)
 def test_a_chinese_message_of_ordinary_length_costs_three_at_most(kind: str) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from grid.models import Branch, ServicePoint
-from outages.causes import RANK_SAFETY, RANK_UPCOMING, Cause
+from outages.causes import RANK_CALLED_OFF, RANK_RESTORED, RANK_SAFETY, RANK_UPCOMING, Cause
 from outages.supply_status import Verdict, judge
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -31,6 +31,13 @@ def tonight(*, is_forecast: bool, begins: float = 4, until: float = 6) -> Cause:
     return Cause(
         RANK_UPCOMING, "load_shedding", False, place=FACTS["place"], reason_zh=FACTS["reason_zh"],
         reason_en=FACTS["reason_en"], begins=hours(begins), until=hours(until), is_forecast=is_forecast,
+    )  # fmt: skip
+
+
+def called_off(begins: float, until: float, **facts: str) -> Cause:
+    return Cause(
+        RANK_CALLED_OFF, "load_shedding", False, status="cancelled", begins=hours(begins), until=hours(until),
+        **(FACTS | facts),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -112,3 +119,24 @@ def test_a_forecast_turn_that_should_run_now_is_still_only_possible() -> None:
         "按目前的预告，今天下午1点到今天下午3点可能因有序用电（1号区块）停电，还没有最后确定。"
         "如果您这里到时还没有恢复供电，请再联系我们。"
     )
+
+
+def test_a_turn_that_was_cancelled_and_came_after_all_is_not_called_cancelled() -> None:
+    """A block let off by a smaller stage comes in again with a larger one."""
+    back = Cause(RANK_RESTORED, "load_shedding", False, since=hours(-1), until=hours(-0.5), **FACTS)  # type: ignore[arg-type]
+
+    for stands, begins in ((tonight(is_forecast=False), 4), (slot(hours(5)), -1.5), (back, -1.5)):
+        verdict = weigh(stands, called_off(begins, begins + 2))
+        assert verdict.called_off == ()
+        assert "取消" not in verdict.sentence_zh
+        assert "cancelled" not in verdict.sentence_en
+
+
+def test_a_turn_of_another_time_or_another_block_that_was_cancelled_is_said_to_be() -> None:
+    later, earlier = called_off(6, 8), called_off(3, 5)
+    other = called_off(4, 6, reason_zh="有序用电（2号区块）", reason_en="load shedding, block 2")
+
+    verdict = weigh(tonight(is_forecast=False), later, earlier, other)
+
+    assert verdict.called_off == (earlier, other, later)
+    assert "load shedding, block 1 has been cancelled" in verdict.sentence_en

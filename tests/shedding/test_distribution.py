@@ -54,7 +54,7 @@ def test_less_load_drops_what_is_too_much_and_touches_nobody_else(made: Shedding
     assert turns(changed) == [("B", 0.0, 2.0, "planned")]
     assert later_than_announced() == {"A区块"}
     step = changed.steps.get(verb="change")
-    assert (step.note, step.facts) == ("需求减少", {"kept": 1, "dropped": ["A"]})
+    assert (step.note, step.facts) == ("需求减少", {"kept": 1, "dropped": ["A"], "target_mw": 2.0})
 
 
 def test_what_is_off_and_not_wanted_any_more_ends_as_soon_as_it_can_be_switched(
@@ -175,7 +175,7 @@ def test_the_same_order_again_changes_nothing(made: SheddingPlan, asha: Actor, o
     changes.event_change(actor=asha, event_id=event.pk, target_mw=3.0, reason="重复")
 
     assert list(Outage.objects.order_by("pk").values()) == outages
-    assert fresh(event).steps.get(verb="change").facts == {"kept": 2}
+    assert fresh(event).steps.get(verb="change").facts == {"kept": 2, "target_mw": 3.0}
 
 
 def test_a_skipped_turn_is_not_given_again(made: SheddingPlan, asha: Actor, otto: Actor) -> None:

@@ -159,6 +159,27 @@ def test_longer_is_told_to_those_who_are_off_and_only_to_them(
     nothing_broken()
 
 
+def test_whoever_is_switched_off_late_hears_of_the_end_that_moved_meanwhile(
+    made: SheddingPlan, asha: Actor, otto: Actor, sms: SmsGateway
+) -> None:
+    event = announced(asha, otto, made, blocks=["A"], mw=1.0, starts_at=minute() + 20 * MINUTE)
+    turn()
+    time_passes(23 * MINUTE)
+    begins, end = slot_of(event, "A").starts_at, slot_of(event, "A").ends_at
+    with transaction.atomic():
+        slots_distribute(event=event_lock(event.pk), wanted=[Span("A", begins, end + HOUR)], actor=asha, reason="延长")
+    turn()
+    assert kinds() == [("announced", "A区块")]  # nothing is announced whose time has come
+
+    slots.slot_off(actor=asha, slot_id=slot_of(event, "A").pk)
+    turn()
+
+    assert kinds()[1:] == [("new", "A区块")]
+    assert read("new") == {CHEN, WANG, LI}
+    assert Notice.objects.latest("pk").says_until == end + HOUR
+    nothing_broken()
+
+
 def test_whoever_stays_off_through_a_fault_is_not_told_that_power_is_back(
     made: SheddingPlan, asha: Actor, otto: Actor, sms: SmsGateway
 ) -> None:

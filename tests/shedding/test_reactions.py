@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from accounts.actor import Actor
 from outages.load_shedding.models import Reaction, SheddingEvent, SheddingPlan
+from outages.load_shedding.services.changes import event_end, event_reconcile
 from outages.load_shedding.services.reactions import faults_link_all, faults_linked, reaction_record
-from outages.load_shedding.services.slots import slot_off, slot_skip, slot_stuck
+from outages.load_shedding.services.slots import slot_off, slot_on, slot_skip, slot_stuck
 from tests.factories.grid import SmallCity
 from tests.planned.clock import time_passes
-from tests.shedding.happening import HOUR, MINUTE, announced, minute, plan_ready, slot_of
+from tests.shedding.happening import HOUR, MINUTE, announced, fresh, minute, plan_ready, slot_of
 from tests.shedding.past import happened
 
 
@@ -114,6 +115,26 @@ def test_a_stuck_turn_is_a_fault_of_the_event(event: SheddingEvent, asha: Actor)
     faults_linked(event, at=timezone.now() + HOUR)
 
     assert found(event) == [("fault", "A", fault.reference)]
+
+
+def test_reconciling_counts_the_faults_that_were_found_late(
+    event: SheddingEvent, city: SmallCity, asha: Actor, otto: Actor
+) -> None:
+    time_passes(10 * MINUTE)
+    slot_off(actor=asha, slot_id=slot_of(event, "A").pk)
+    slot_skip(actor=asha, slot_id=slot_of(event, "B").pk, reason="switch jammed")
+    time_passes(10 * MINUTE)
+    slot_on(actor=asha, slot_id=slot_of(event, "A").pk)
+    event_end(actor=asha, event_id=event.pk)
+    time_passes(HOUR)
+    begins = fresh(event).starts_at
+    assert begins is not None
+    inside = happened(city, "fault", "T11", since=begins + 5 * MINUTE, hours=None)
+    happened(city, "fault", "T12", since=begins + 30 * MINUTE, hours=None)  # it was over
+
+    event_reconcile(actor=otto, event_id=event.pk)
+
+    assert found(event) == [("fault", "A", inside.reference)]
 
 
 def test_one_statement_however_many_faults(event: SheddingEvent, city: SmallCity) -> None:

@@ -133,4 +133,4 @@ def test_every_step_is_kept_with_who_took_it(made: SheddingPlan, asha: Actor, ot
         ("reconcile", "Otto"),
     ]
     assert event.steps.get(verb="off").facts == {"mw": 0.9, "is_measured": False, "source": "scada"}
-    assert event.steps.get(verb="announce").facts == {"kept": 0, "added": ["A"]}
+    assert event.steps.get(verb="announce").facts == {"kept": 0, "added": ["A"], "target_mw": 1.0}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from lxml import etree
 
 from accounts.actor import Actor
@@ -77,6 +78,28 @@ def test_the_figures_of_what_was_ordered_and_achieved(ended: SheddingEvent, begi
     assert (lines["B"].was_off, lines["B"].hours) == (False, 0.0)
     assert [line.slot.block.code for line in report.skipped] == ["B"]
     assert [line.slot.block.code for line in report.stuck] == ["C"]
+
+
+def test_turns_that_begin_apart_meet_the_order_together(made: SheddingPlan, asha: Actor, otto: Actor) -> None:
+    """A and B from the beginning; C takes over from B after an hour and runs to the end."""
+    event = announced(asha, otto, made, blocks=["A", "B"], mw=3.0, starts_at=minute() + MINUTE)
+    time_passes(2 * MINUTE)
+    for code in "AB":
+        slot_off(actor=asha, slot_id=slot_of(event, code).pk)
+    time_passes(58 * MINUTE)
+    changes.event_replace(actor=asha, slot_id=slot_of(event, "B").pk, block="C", reason="B feeds a works")
+    slot_off(actor=asha, slot_id=slot_of(event, "C").pk)
+    time_passes(MINUTE)
+    slot_on(actor=asha, slot_id=slot_of(event, "B").pk)
+    event = fresh(event)
+
+    before = report_of(event, at=timezone.now() - 30 * MINUTE).rounds[1]
+    assert (before.blocks, before.achieved_mw) == (("A", "B", "C"), 0.0)  # it is ahead
+    first, second = report_of(event, at=timezone.now() + 5 * MINUTE).rounds
+
+    assert (first.begins, first.until, second.until) == (event.starts_at, second.begins, event.ends_at)
+    assert (first.blocks, first.ordered_mw, first.achieved_mw) == (("A", "B"), 3.0, 3.0)
+    assert (second.blocks, second.ordered_mw, second.achieved_mw) == (("A", "B", "C"), 3.0, 5.0)
 
 
 def test_a_stuck_turn_ends_where_its_fault_begins(ended: SheddingEvent, begins: datetime) -> None:

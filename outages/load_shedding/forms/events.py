@@ -49,11 +49,10 @@ class OrderFacts(forms.Form):
     )  # fmt: skip
 
 
-class OrderForm(OrderFacts, ActionForm):
-    """The order after a warning, with the stage of the plan that it stands for."""
+class StageForm(ActionForm):
+    """A load, or a stage of the plan that stands for one."""
 
     stage = forms.TypedChoiceField(label=_("Stage"), coerce=int, empty_value=None, required=False)
-    field_order = ("target_mw", "stage", "starts_at", "ends_at", "order_number", "authority", "reason", "is_emergency")
 
     def __init__(self, *args: Any, stages: Iterable[SheddingStage], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +60,12 @@ class OrderForm(OrderFacts, ActionForm):
         self.fields["target_mw"].help_text = _("Without it the stage's own load.")
         words = [(one.number, f"{one.number} · {one.get_colour_display()} · {one.mw:g} MW") for one in stages]
         self.fields["stage"].choices = [("", _("by load")), *words]  # type: ignore[attr-defined]
+
+
+class OrderForm(OrderFacts, StageForm):
+    """The order after a warning."""
+
+    field_order = ("target_mw", "stage", "starts_at", "ends_at", "order_number", "authority", "reason", "is_emergency")
 
 
 class OrderOpenForm(BranchForm, OrderFacts):
@@ -155,8 +160,8 @@ class ReasonForm(ActionForm):
     reason = forms.CharField(label=_("Reason"), max_length=500)
 
 
-class ChangeForm(ActionForm):
-    """Another load, or another end: only the difference is switched and told."""
+class ChangeForm(StageForm):
+    """Another load, stage or end: only the difference is switched and told."""
 
     target_mw = forms.FloatField(
         label=_("Load to shed (MW)"), min_value=0.001, max_value=100_000,
@@ -164,6 +169,15 @@ class ChangeForm(ActionForm):
     )  # fmt: skip
     until = MinuteField(label=pgettext_lazy("shedding", "Until"))
     reason = forms.CharField(label=_("Reason"), max_length=500)
+    field_order = ("target_mw", "stage", "until", "reason")
+
+    def clean(self) -> dict[str, Any]:
+        facts: dict[str, Any] = super().clean() or {}
+        if "stage" not in self.changed_data:
+            facts["stage"] = None  # it stands as long as its load does
+        elif "target_mw" not in self.changed_data:
+            facts["target_mw"] = None  # that of the stage before
+        return facts
 
 
 class ReplaceForm(ActionForm):

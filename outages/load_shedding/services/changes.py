@@ -30,6 +30,7 @@ from outages.load_shedding.services.choices import (
 from outages.load_shedding.services.distribution import SlotThere, slots_distribute
 from outages.load_shedding.services.events import check_alone, check_second
 from outages.load_shedding.services.plans import plan_lock
+from outages.load_shedding.services.reactions import faults_linked
 from outages.load_shedding.services.steps import (
     check_load,
     event_lock,
@@ -69,11 +70,6 @@ def event_change(
     event = event_read(event_id)
     policies.require(actor=actor, action="change", branch=event.branch)
     _check_running(event)
-    if stage is not None:
-        of_stage = event.plan.stages.filter(number=stage).first()
-        if of_stage is None:
-            raise UnknownCode(field="stage", value=stage)
-        target_mw = target_mw or of_stage.mw
     order = _order(event, target_mw, until, stage)
     now = at or timezone.now()
     question = question_for(event, target_mw=order["target_mw"], until=order["ends_at"], at=now)
@@ -119,8 +115,9 @@ def event_change_confirm(
         now = at or timezone.now()
         return _apply(
             event, spans_of(row), actor, asked["reason"], now, chosen=row.letter, target_mw=asked["target_mw"],
-            ends_at=datetime.fromisoformat(asked["ends_at"]), stage=asked["stage"], author_id=asked["author_id"],
-            author_name=asked["author_name"], confirmed_by_id=actor.user_id, confirmed_at=now,
+            ends_at=datetime.fromisoformat(asked["ends_at"]), stage=asked["stage"], colour=asked["colour"],
+            author_id=asked["author_id"], author_name=asked["author_name"], confirmed_by_id=actor.user_id,
+            confirmed_at=now,
         )  # fmt: skip
 
 
@@ -164,14 +161,21 @@ def event_replace(
 
 
 def _order(event: SheddingEvent, target_mw: float | None, until: datetime | None, stage: int | None) -> dict[str, Any]:
-    """The order as it would be."""
-    ends_at, target_mw = until or event.ends_at, target_mw or event.target_mw
+    """The order as it would be: a stage brings its load and its colour, and stands as long as its load does."""
+    ends_at, colour = until or event.ends_at, event.colour
+    if stage is not None:
+        of_stage = event.plan.stages.filter(number=stage).first()
+        if of_stage is None:
+            raise UnknownCode(field="stage", value=stage)
+        target_mw, colour = target_mw or of_stage.mw, of_stage.colour
+    elif target_mw in (None, event.target_mw):
+        target_mw, stage = event.target_mw, event.stage
     assert event.starts_at is not None
     if ends_at is None or target_mw is None or not target_mw > 0:
         raise BadOrder(days=LONGEST.days, field="target_mw")
     if not max(event.starts_at, timezone.now()) < ends_at <= event.starts_at + LONGEST:
         raise BadOrder(days=LONGEST.days, field="until")
-    return {"target_mw": target_mw, "ends_at": ends_at, "stage": stage}
+    return {"target_mw": target_mw, "ends_at": ends_at, "stage": stage, "colour": colour}
 
 
 def _is_more(event: SheddingEvent, order: Mapping[str, Any]) -> bool:
@@ -246,7 +250,10 @@ def event_reconcile(
     *, actor: Actor, event_id: int, measured: Mapping[int, float] | None = None, note: str = "",
     expected_version: int | None = None,
 ) -> SheddingEvent:  # fmt: skip
-    """What each slot relieved is known for good (``measured``: MW by slot), and its outage's record is complete."""
+    """What each slot relieved is known for good (``measured``: MW by slot), and its outage's record is complete.
+
+    Faults of its time are counted once more: one may have been found after the event had ended.
+    """
     with transaction.atomic(durable=True):
         event = event_lock(event_id, expected_version=expected_version)
         policies.require(actor=actor, action="reconcile", branch=event.branch)
@@ -263,6 +270,7 @@ def event_reconcile(
                     outage_id=slot.outage.pk, action="close", actor=actor, cause_class=CauseClass.POWER_SUPPLY,
                     slot=slot,
                 )  # fmt: skip
+        faults_linked(event)
         return event_step(event=event, action="reconcile", actor=actor, note=note)
 
 

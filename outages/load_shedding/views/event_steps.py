@@ -49,7 +49,7 @@ EVENT_STEPS: Final[Mapping[str, Step]] = {
         _("Nobody is switched off; whoever was told a time is told that it no longer holds."), is_danger=True,
     ),
     "change": Step(
-        _("Another load or another end"), _("Change"), "change",
+        _("Another load, stage or end"), _("Change"), "change",
         _("Turns that can stay do; only those whose times change are told. More load or a later end waits for another"
           " person."),
     ),
@@ -90,7 +90,8 @@ def event_step(request: HttpRequest, reference: str, name: str) -> HttpResponse:
 def _event_form(name: str, event: SheddingEvent, data: Any) -> Any:
     initial: dict[str, Any] = {"version": event.version}
     if name == "change":
-        return forms.ChangeForm(data, initial={**initial, "target_mw": event.target_mw, "until": event.ends_at})
+        initial |= {"target_mw": event.target_mw, "stage": event.stage, "until": event.ends_at}
+        return forms.ChangeForm(data, stages=event.plan.stages.all(), initial=initial)
     if name == "change-confirm":
         return forms.ConfirmForm(data, initial=initial)
     return ActionForm(data, initial=initial) if name == "end" else forms.ReasonForm(data, initial=initial)
@@ -113,7 +114,10 @@ _EVENT_TAKES: Final[Mapping[str, Callable[..., object]]] = {
 # --- of a turn ----------------------------------------------------------------------------------------
 
 SLOT_STEPS: Final[Mapping[str, Step]] = {
-    "off": Step(_("The block is off"), _("It is off"), "switch", _("Its customers are told that it has begun.")),
+    "off": Step(
+        _("The block is off"), _("It is off"), "switch",
+        _("Customers who were not told its time, or another end, are told now."),
+    ),
     "on": Step(
         _("The block is on again"), _("It is on again"), "switch",
         _("Its customers are told. After a long time off it may draw up to twice its load for some minutes."),
