@@ -10,10 +10,10 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from accounts.actor import Actor
-from grid.models import Branch, ElementKind, GridElement
-from outages.load_shedding.models import KeptOut, SheddingEvent, SheddingPlan, StageWindow
+from grid.models import Branch, CustomerClass, ElementKind, GridElement, ServicePoint
+from outages.load_shedding.models import Agreement, KeptOut, SheddingEvent, SheddingPlan, StageWindow
 from outages.load_shedding.rotation import Row
-from outages.load_shedding.services import choices, clock, drafts, events, plans, schedule, slots
+from outages.load_shedding.services import agreements, choices, clock, drafts, events, plans, schedule, slots
 
 SLOT: Final = timedelta(hours=2)
 # by stage: how many blocks are off at once
@@ -33,6 +33,7 @@ class DemoShedding:
 
     def run(self) -> None:
         plan = self.plan()
+        self.agreements()
         self.published(plan)
         self.running(plan)
 
@@ -59,6 +60,23 @@ class DemoShedding:
         plans.plan_approve(actor=self.approver, plan_id=plan.pk, is_accepted=True)
         plan.refresh_from_db()
         return plan
+
+    def agreements(self) -> None:
+        """The six largest customers take some of their load off when they are asked."""
+        largest = ServicePoint.objects.filter(
+            customer__customer_class__in=(CustomerClass.INDUSTRIAL, CustomerClass.COMMERCIAL)
+        ).order_by("-average_kw", "pk")  # fmt: skip
+        terms = ((Agreement.Kind.SHIFT, 0.4, 240), (Agreement.Kind.AVOID, 0.25, 60), (Agreement.Kind.LIMIT, 0.5, 30))
+        for n, point in enumerate(largest[:6]):
+            kind, share, notice = terms[n % len(terms)]
+            agreements.agreement_set(
+                actor=self.dispatcher,
+                customer_id=point.customer_id,
+                kind=kind,
+                mw=round(point.average_kw * share / 1000, 4),
+                notice_minutes=notice,
+                valid_until=self.now.date() + timedelta(days=200 + 30 * n),
+            )
 
     def _table(self, codes: list[str]) -> list[Row]:
         """From six in the morning to ten at night in turns of two hours; every weekday begins with another block."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
     "edit_plan": ("shedding.write",),
     "approve_plan": ("shedding.approve",),
+    "read_agreements": ("shedding.write", "shedding.approve"),
     "publish": ("shedding.write", "shedding.approve"),  # stages of the schedule, as they are announced
     "alert": ("shedding.write",),
     "order": ("shedding.write",),

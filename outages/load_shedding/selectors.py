@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import Case, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Prefetch, Q, QuerySet, Sum, Value, When
 from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.scope import visible_to
 from grid.models import Branch, GridElement
-from outages.load_shedding import lifecycle
+from outages.load_shedding import lifecycle, policies
 from outages.load_shedding.models import (
+    Agreement,
     BlockElement,
     KeptOut,
     PlanState,
@@ -65,6 +66,21 @@ def had_a_hand_in(plan: SheddingPlan, actor: Actor) -> bool:
 def kept_out_visible_to(actor: Actor) -> QuerySet[KeptOut]:
     """What is kept out of shedding in the actor's branches."""
     return visible_to(actor, KeptOut.objects.select_related("element__branch").order_by("element__code"))
+
+
+def agreements_visible_to(actor: Actor) -> QuerySet[Agreement]:
+    """The agreements of the branches in which the actor leads or confirms shedding, the largest of each kind first."""
+    mine = Agreement.objects.none()
+    for capability in policies.CAPABILITIES["read_agreements"]:
+        mine |= visible_to(actor, Agreement.objects.all(), capability)
+    return mine.select_related("customer", "branch").order_by("kind", "-mw", "pk")
+
+
+def agreements_by_kind(found: QuerySet[Agreement]) -> list[tuple[str, int, float]]:
+    """How many there are of each measure, and what they take off together in MW, in the order of asking."""
+    rows = found.order_by().values_list("kind").annotate(Count("pk"), Sum("mw"))
+    held = {kind: (number, mw) for kind, number, mw in rows}
+    return [(str(kind.label), *held.get(kind.value, (0, 0.0))) for kind in Agreement.Kind]
 
 
 def elements_by_block(plan: SheddingPlan) -> dict[int, list[GridElement]]:

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from outages.load_shedding.views import (
+    agreements,
     blocks,
     console,
     event_forms,
@@ -64,6 +65,9 @@ urlpatterns: list[URLPattern] = [
     path("kept-out/", kept_out.index, name="kept-out"),
     path("kept-out/<int:pk>/delete/", kept_out.delete, name="kept-out-delete"),
     path("kept-out.csv", kept_out.export, name="kept-out-csv"),
+    path("agreements/", agreements.index, name="agreements"),
+    path("agreements/<int:pk>/end/", agreements.delete, name="agreement-end"),
+    path("agreements.csv", agreements.export, name="agreements-csv"),
     # what is published
     path("schedule/", schedule.index, name="schedule"),
     path("schedule/<int:pk>/publish/", schedule.publish, name="schedule-publish"),

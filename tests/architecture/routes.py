@@ -34,6 +34,7 @@ SEE_PLANS: Final = PLANNER | DECIDERS | DISPATCHER | AUDITOR
 SEE_ARREARS: Final = frozenset({"billing_clerk", "approver", "auditor"})
 BILLING: Final = frozenset({"billing_clerk"})
 SET_HOLDS: Final = AGENT | DISPATCHER | BILLING
+SHEDDING_DESK: Final = DISPATCHER | {"approver"}
 SEE_CUSTOMERS: Final = ANY_ROLE - ADMINISTRATOR
 
 
@@ -212,6 +213,10 @@ ROUTES: Final[dict[str, Rule]] = {
     "shedding/kept-out/": Rule(ANY_ROLE, DISPATCHER),
     "shedding/kept-out/<int:pk>/delete/": Rule(args="shed_kept", own="DISPATCHER"),
     "shedding/kept-out.csv": Rule(ANY_ROLE),
+    # agreements name customers: for those who lead or confirm shedding
+    "shedding/agreements/": Rule(SHEDDING_DESK, DISPATCHER),
+    "shedding/agreements/<int:pk>/end/": Rule(args="shed_agreement", own="DISPATCHER"),
+    "shedding/agreements.csv": Rule(SHEDDING_DESK),
     "shedding/schedule/": Rule(ANY_ROLE),
     "shedding/schedule/<int:pk>/publish/": Rule(args="shed_plan", data={"stage": "0"}, own="DISPATCHER"),
     "shedding/schedule/<int:pk>/withdraw/": Rule(args="shed_plan", own="APPROVER"),

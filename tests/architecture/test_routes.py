@@ -35,7 +35,7 @@ from outages.faults.models import Crew
 from outages.faults.services import crew_assign, fault_log
 from outages.faults.views.steps import STEPS
 from outages.load_shedding.models import SheddingEvent, Slot
-from outages.load_shedding.services import drafts, tables
+from outages.load_shedding.services import agreements, drafts, tables
 from outages.models import Outage
 from outages.planned.models import ScheduleLine, ScheduleRun
 from outages.planned.services import joint_create
@@ -278,6 +278,7 @@ def _shed_plan(city: SmallCity) -> dict[str, list[dict[str, Any]]]:
         city, asha, branch=city.east, blocks={"E": ("T12",)}, turns=shedding.every_day("E", "08:00", "10:00")
     )
     kept = drafts.kept_out_set(actor=asha, element_id=city.id("T11"), why="ufls")
+    agreement = agreements.agreement_set(actor=asha, customer_id=city.customers["wang"].pk, kind="shift", mw=0.5)
     digest = tables.table_keep(actor=asha, plan=plan, chunks=[b"stage,day,from,until,block\n1,1,08:00,10:00,E\n"])
     pk = {"pk": plan.pk}
     return {
@@ -286,6 +287,7 @@ def _shed_plan(city: SmallCity) -> dict[str, list[dict[str, Any]]]:
         "shed_turn": [{**pk, "turn_pk": plan.turns.all()[0].pk}],
         "shed_table": [{**pk, "digest": digest}],
         "shed_kept": [{"pk": kept.pk}],
+        "shed_agreement": [{"pk": agreement.pk}],
         **_shed_event(city, asha),
     }
 

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from accounts.actor import Actor
 from accounts.models import User
 from outages.load_shedding import selectors
-from outages.load_shedding.models import KeptOut, SheddingPlan, StageWindow
+from outages.load_shedding.models import Agreement, KeptOut, SheddingPlan, StageWindow
 from outages.load_shedding.services import plans
 from outages.load_shedding.services import schedule as services
 from tests.factories import accounts
@@ -26,6 +26,7 @@ from tests.planned.pages import client_of, text_of
 from tests.shedding.world import block, draft, every_day, everything_shed, plan
 
 PLANS, KEPT_OUT, SCHEDULE = "/shedding/plans/", "/shedding/kept-out/", "/shedding/schedule/"
+AGREEMENTS = "/shedding/agreements/"
 LIMITS = {
     "slot_minutes": 120, "margin_minutes": 15, "max_run_minutes": 240, "max_day_minutes": 480, "min_rest_minutes": 240,
 }  # fmt: skip
@@ -257,6 +258,56 @@ def test_what_another_branch_keeps_out_is_not_there(city: SmallCity, desk: Clien
     assert east.post(f"{KEPT_OUT}{KeptOut.objects.get().pk}/delete/").status_code == 404
     assert east.post(KEPT_OUT, {"element": "T22", "why": "ufls"}).status_code == 422
     assert KeptOut.objects.count() == 1
+
+
+# --- agreements ---------------------------------------------------------------------------------------
+
+
+AGREED = {"customer": "1000000005", "kind": "shift", "mw": "0.4", "notice_minutes": "30", "valid_until": "2099-12-31"}
+
+
+def test_an_agreement_is_entered_changed_and_ended(city: SmallCity, desk: Client, approver: Client) -> None:
+    smith = city.customers["smith"]
+    typed = {**AGREED, "customer": smith.account_number}
+    assert approver.post(AGREEMENTS, typed).status_code == 403
+    assert desk.post(AGREEMENTS, typed).status_code == 302
+    assert desk.post(AGREEMENTS, {**typed, "mw": "0.6"}).status_code == 302
+
+    (held,) = Agreement.objects.all()
+    assert (held.customer, held.branch, held.kind, held.mw, held.notice_minutes) == (smith, city.west, "shift", 0.6, 30)
+    assert smith.account_number in text_of(approver.get(AGREEMENTS))
+    assert cells(desk.get("/shedding/agreements.csv"))[1][0] == smith.account_number
+
+    desk.post(f"{AGREEMENTS}{held.pk}/end/")
+
+    assert not Agreement.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [({"mw": "0"}, "mw"), ({"mw": "-1"}, "mw"), ({"mw": "nan"}, "mw"), ({"notice_minutes": "99999"}, "notice_minutes"),
+     ({"customer": "nobody"}, "customer"), ({"kind": "beg"}, "kind"), ({"valid_until": "31/31"}, "valid_until")],
+)  # fmt: skip
+def test_wrong_terms_are_refused_beside_their_field(
+    city: SmallCity, desk: Client, wrong: dict[str, str], field: str
+) -> None:
+    answer = desk.post(AGREEMENTS, {**AGREED, "customer": city.customers["smith"].account_number, **wrong})
+
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, [field])
+    assert not Agreement.objects.exists()
+
+
+def test_what_was_agreed_in_another_branch_is_not_there(city: SmallCity, desk: Client) -> None:
+    smith = city.customers["smith"].account_number
+    desk.post(AGREEMENTS, {**AGREED, "customer": smith})
+    east = client_of(accounts.user_with("dispatcher", city.east, username="eva"))
+    planner = client_of(accounts.user_with("planner", city.west, username="pia"))
+
+    assert smith not in text_of(east.get(AGREEMENTS))
+    assert east.post(f"{AGREEMENTS}{Agreement.objects.get().pk}/end/").status_code == 404
+    assert east.post(AGREEMENTS, {**AGREED, "customer": smith}).status_code == 422
+    assert planner.get(AGREEMENTS).status_code == 403
+    assert Agreement.objects.count() == 1
 
 
 # --- the schedule -------------------------------------------------------------------------------------
