@@ -92,6 +92,8 @@ def _history_of(plan: SheddingPlan, events: int) -> int:
                 [outage.pk, since, outage.restored_at, draw.sample(codes, len(codes) // 3)],
             )
             rows += db.rowcount
+    # a year of history is known to the planner; what was written a moment ago is not
+    _sql("ANALYZE outages_outage, outages_interruption, load_shedding_sheddingblock, load_shedding_blockplace")
     return rows
 
 

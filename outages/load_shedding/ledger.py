@@ -28,6 +28,8 @@ WHY_DAYS: Final = 30
 _SECONDS = "(SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0) FROM unnest({}) r)"
 
 # A customer with rows of its own follows what happens to its area as well, and is taken out of the area's number.
+# Materialized, because nothing tells the planner how many rows a range meets: what it takes for one row is computed
+# once, and not once for every block.
 _HOURS_SQL: Final = f"""
 WITH place AS MATERIALIZED (
     SELECT p.block_id, p.element_id AS place, p.customers
@@ -49,25 +51,22 @@ off AS MATERIALIZED (
     FROM place p JOIN gone g USING (place) GROUP BY p.block_id, p.place, p.customers, g.point
 ),
 unit AS (
-    SELECT area.block_id, area.customers - coalesce(single.points, 0) AS customers, area.shed, area.whole
-    FROM off area LEFT JOIN (
-        SELECT block_id, place, count(*) AS points FROM off WHERE point IS NOT NULL GROUP BY block_id, place
-    ) single USING (block_id, place)
-    WHERE area.point IS NULL
-    UNION ALL
-    SELECT single.block_id, 1, single.shed + coalesce(area.shed, '{{}}'::tstzmultirange),
-           single.whole + coalesce(area.whole, '{{}}'::tstzmultirange)
-    FROM off single LEFT JOIN off area
-      ON area.block_id = single.block_id AND area.place = single.place AND area.point IS NULL
-    WHERE single.point IS NOT NULL
+    SELECT block_id, CASE WHEN point IS NULL THEN customers - points ELSE 1 END AS customers,
+           shed + coalesce(area_shed, '{{}}'::tstzmultirange) AS shed,
+           whole + coalesce(area_whole, '{{}}'::tstzmultirange) AS whole
+    FROM (
+        SELECT *, count(point) OVER area AS points, range_agg(shed) FILTER (WHERE point IS NULL) OVER area AS area_shed,
+               range_agg(whole) FILTER (WHERE point IS NULL) OVER area AS area_whole
+        FROM off WINDOW area AS (PARTITION BY block_id, place)
+    ) o
 ),
-hours AS (
+hours AS MATERIALIZED (
     SELECT block_id, sum(customers * {_SECONDS.format("shed")}) AS shed,
            sum(customers * {_SECONDS.format("whole - shed")}) AS other
     FROM unit GROUP BY block_id
 ),
-size AS (SELECT block_id, greatest(1, sum(customers)) AS customers FROM place GROUP BY block_id),
-turn AS (
+size AS MATERIALIZED (SELECT block_id, greatest(1, sum(customers)) AS customers FROM place GROUP BY block_id),
+turn AS MATERIALIZED (
     SELECT p.block_id, count(DISTINCT g.outage)::int AS turns
     FROM place p JOIN gone g USING (place) WHERE g.is_shed GROUP BY p.block_id
 )
