@@ -21,6 +21,7 @@ def main(site: str) -> None:
             desk = signed_in(browser, site, "dispatcher", language, "light")
             board(desk, site, HERE / f"board-{short}.png")
             detail(desk, site, HERE / f"outage-{short}.png")
+            shedding(desk, site, short)
             night = signed_in(browser, site, "dispatcher", language, "dark")
             board(night, site, HERE / f"board-dark-{short}.png")
             console(signed_in(browser, site, "agent", language, "light"), site, HERE / f"console-{short}.png")
@@ -77,6 +78,15 @@ def cutoffs(page: Page, site: str, short: str) -> None:
     picture(page, HERE / f"cutoffs-{short}.png")
     page.goto(f"{site}/cutoffs/reconnections/")
     picture(page, HERE / f"reconnections-{short}.png")
+
+
+def shedding(page: Page, site: str, short: str) -> None:
+    """The desk, and the event that runs."""
+    page.goto(f"{site}/shedding/")
+    picture(page, HERE / f"shedding-{short}.png")
+    page.locator("main a[href*='/shedding/events/LS-']").first.click()
+    page.wait_for_url("**/shedding/events/*/")
+    picture(page, HERE / f"shedding-event-{short}.png")
 
 
 def planning(page: Page, site: str, short: str) -> None:
