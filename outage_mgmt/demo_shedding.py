@@ -109,6 +109,11 @@ class DemoShedding:
             actor=self.dispatcher, branch=self.bureau, stage=1, target_mw=stage.mw, starts_at=self.now,
             ends_at=self.now + 2 * SLOT, order_number="调度令 26-118", authority="省调",
         )  # fmt: skip
+        for agreement in Agreement.objects.select_related("customer").order_by("pk")[: len(Agreement.Kind)]:
+            events.measure_record(
+                actor=self.dispatcher, event_id=event.pk, kind=agreement.kind, customer=agreement.customer,
+                asked_mw=agreement.mw, relief_mw=round(agreement.mw * 0.9, 4), is_measured=True,
+            )  # fmt: skip
         events.proposals_make(actor=self.dispatcher, event_id=event.pk)
         event = events.event_propose(
             actor=self.dispatcher, event_id=event.pk, letter="A", reason="晚高峰负荷缺口；错峰、避峰措施已用尽"

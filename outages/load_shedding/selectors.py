@@ -69,11 +69,12 @@ def kept_out_visible_to(actor: Actor) -> QuerySet[KeptOut]:
 
 
 def agreements_visible_to(actor: Actor) -> QuerySet[Agreement]:
-    """The agreements of the branches in which the actor leads or confirms shedding, the largest of each kind first."""
+    """The agreements of the branches in which the actor leads or confirms shedding, in the order of asking."""
     mine = Agreement.objects.none()
     for capability in policies.CAPABILITIES["read_agreements"]:
         mine |= visible_to(actor, Agreement.objects.all(), capability)
-    return mine.select_related("customer", "branch").order_by("kind", "-mw", "pk")
+    turn = Case(*(When(kind=kind, then=Value(n)) for n, kind in enumerate(Agreement.Kind.values)))
+    return mine.select_related("customer", "branch").order_by(turn, "-mw", "pk")
 
 
 def agreements_by_kind(found: QuerySet[Agreement]) -> list[tuple[str, int, float]]:

@@ -19,7 +19,7 @@ class AgreementForm(ScopedFormMixin, forms.Form):
     )  # fmt: skip
     kind = forms.ChoiceField(label=pgettext_lazy("shedding", "Measure"), choices=Agreement.Kind.choices)
     mw = forms.FloatField(
-        label=_("Relief (MW)"), min_value=0, max_value=LARGEST_MW, widget=forms.NumberInput(attrs={"step": "any"})
+        label=_("Agreed relief (MW)"), min_value=0, max_value=LARGEST_MW, widget=forms.NumberInput(attrs={"step": "any"})
     )
     notice_minutes = forms.IntegerField(
         label=_("Notice (minutes)"), min_value=0, max_value=LONGEST_NOTICE_MIN, initial=60,

@@ -82,8 +82,8 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     """The list for a spreadsheet."""
     found = selectors.agreements_visible_to(_desk(request))
     heads = (
-        _("Account number"), _("Customer"), _("Branch"), pgettext("shedding", "Measure"), _("Relief (MW)"),
-        _("Notice (minutes)"), _("Valid until"),
+        _("Account number"), _("Customer"), _("Branch"), pgettext("shedding", "Measure"),
+        _("Agreed relief (MW)"), _("Notice (minutes)"), _("Valid until"),
     )  # fmt: skip
     rows = (
         (
