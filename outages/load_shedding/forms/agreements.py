@@ -19,8 +19,9 @@ class AgreementForm(ScopedFormMixin, forms.Form):
     )  # fmt: skip
     kind = forms.ChoiceField(label=pgettext_lazy("shedding", "Measure"), choices=Agreement.Kind.choices)
     mw = forms.FloatField(
-        label=_("Agreed relief (MW)"), min_value=0, max_value=LARGEST_MW, widget=forms.NumberInput(attrs={"step": "any"})
-    )
+        label=_("Agreed relief (MW)"), min_value=0, max_value=LARGEST_MW,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )  # fmt: skip
     notice_minutes = forms.IntegerField(
         label=_("Notice (minutes)"), min_value=0, max_value=LONGEST_NOTICE_MIN, initial=60,
         help_text=_("How long before it has to be asked for."),
