@@ -42,10 +42,12 @@ def charts_of(report: Report) -> dict[str, Chart]:
 
 
 def _load(report: Report) -> Chart:
-    rounds = report.rounds
+    rounds = [one for one in report.rounds if one.has_begun]
     short = [one for one in rounds if one.missing_mw > 0.005]
-    if not rounds:
+    if not report.rounds:
         words = _("Nobody has been given a turn.")
+    elif not rounds:
+        words = _("No turn has begun yet.")
     elif short:
         worst = max(short, key=lambda one: one.missing_mw)
         words = _("In %(short)s of %(all)s rounds less was shed than ordered, at most %(mw)s MW less (%(at)s).") % {

@@ -56,6 +56,7 @@ class Round:
     measured_mw: float
     estimated_mw: float
     blocks: tuple[str, ...]
+    has_begun: bool
 
     @property
     def achieved_mw(self) -> float:
@@ -63,7 +64,8 @@ class Round:
 
     @property
     def missing_mw(self) -> float:
-        return max(0.0, self.ordered_mw - self.achieved_mw)
+        """Nothing is missing of what is still ahead."""
+        return max(0.0, self.ordered_mw - self.achieved_mw) if self.has_begun else 0.0
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,7 @@ def _rounds(event: SheddingEvent, slots: Sequence[Slot], relieved: float, at: da
                 measured_mw=sum(_mw(slot) for slot in off if slot.is_measured),
                 estimated_mw=sum(_mw(slot) for slot in off if not slot.is_measured),
                 blocks=tuple(sorted({slot.block.code for slot in turns})),
+                has_begun=begins < at,
             )
         )
     return rounds

@@ -94,7 +94,8 @@ def test_turns_that_begin_apart_meet_the_order_together(made: SheddingPlan, asha
     event = fresh(event)
 
     before = report_of(event, at=timezone.now() - 30 * MINUTE).rounds[1]
-    assert (before.blocks, before.achieved_mw) == (("A", "B", "C"), 0.0)  # it is ahead
+    assert (before.blocks, before.achieved_mw) == (("A", "B", "C"), 0.0)
+    assert (before.has_begun, before.missing_mw) == (False, 0.0)  # nothing is missing of what is ahead
     first, second = report_of(event, at=timezone.now() + 5 * MINUTE).rounds
 
     assert (first.begins, first.until, second.until) == (event.starts_at, second.begins, event.ends_at)
