@@ -34,22 +34,26 @@ from standards.errors import DomainError
 log = logging.getLogger(__name__)
 
 CHUNK_CUSTOMERS: Final = 5_000
+# a notice that waits for another is asked about again after so many chunks; a new and urgent one waits no longer
+CHUNKS_BETWEEN_PLANS: Final = 10
 # a chunk starts when its predecessors should have gone out, so that a small notice does not wait behind a large one
 STAGGER_AFTER: Final = 20_000
 
 
 def fan_out(*, max_steps: int = 1_000) -> int:
     """Write down every message that notices still owe. Returns the number of messages written."""
-    written = 0
+    written = until_planning = 0
     for _step in range(max_steps):
-        done = _plan_one()
-        if not done:
-            chunk = _chunk_one()
-            if chunk is not None:
-                written += chunk
-                continue
-            done = _finish_one()
-        if not done:
+        if not until_planning and _plan_one():
+            continue
+        was_asked = not until_planning
+        until_planning = (until_planning or CHUNKS_BETWEEN_PLANS) - 1
+        chunk = _chunk_one()
+        if chunk is not None:
+            written += chunk
+        elif _finish_all() or not was_asked:
+            until_planning = 0
+        else:
             break
     _announced_record()
     return written
@@ -361,6 +365,14 @@ def _stagger(chunk: NoticeChunk) -> float:
     with connection.cursor() as db:
         db.execute("SELECT coalesce(max(rate), 50) FROM notifications_provideraccount")
         return float((before - STAGGER_AFTER) / max(db.fetchone()[0], 1.0))
+
+
+def _finish_all() -> int:
+    """Count what is owed of every notice whose chunks are in. Returns how many there were."""
+    finished = 0
+    while _finish_one():
+        finished += 1
+    return finished
 
 
 def _finish_one() -> bool:

@@ -70,8 +70,11 @@ class LoadSheddingHandler(KindHandler):
 
         They name the slot; anybody else is sent to the event. What is over may be declared an error.
         """
-        slot = slot_of(outage) if outage.pk else None
-        if slot is None or action in _FREE or facts.get("slot") == slot:
+        named = facts.get("slot")
+        if not outage.pk or action in _FREE or (named is not None and named.outage_id == outage.pk):
+            return
+        slot = slot_of(outage)
+        if slot is None:
             return
         if action != "void" or slot.state not in lifecycle.SLOT_OVER:
             raise SteeredByEvent(event=slot.event.reference)

@@ -47,6 +47,7 @@ OVER: Final = (ENDED, RECONCILED, CANCELLED)
 EVENT_STEPS: Final[Mapping[str, Step]] = {
     "alert": _row([NEW], ALERT),
     "order": _row([NEW, ALERT, ORDERED], ORDERED),
+    "relieve": _row([*UNDECIDED, *RUNNING], SAME),  # a measure was asked for, or what it brought is known
     "propose": _row([ORDERED], PROPOSED),
     "withdraw": _row([PROPOSED], ORDERED),
     "return": _row([PROPOSED], ORDERED),

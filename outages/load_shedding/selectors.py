@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db.models import Case, Count, Prefetch, Q, QuerySet, Sum, Value, When
 from django.utils import timezone
@@ -95,7 +96,7 @@ def elements_by_block(plan: SheddingPlan) -> dict[int, list[GridElement]]:
 
 def plan_in_force(branch: Branch, at: datetime | None = None) -> SheddingPlan | None:
     """The approved plan whose day has come, of the branch or the nearest one above it."""
-    day = timezone.localdate(at or timezone.now())
+    day = (at or timezone.now()).astimezone(ZoneInfo(branch.time_zone)).date()
     return (
         SheddingPlan.objects.filter(
             branch__pos__lte=branch.pos,

@@ -39,6 +39,7 @@ _STEPS: Final[Mapping[str, Promise]] = {
     "undo": pgettext_lazy("shedding step", "took the confirmation back"),
     "announce": pgettext_lazy("shedding step", "announced the turns"),
     "begin": pgettext_lazy("shedding step", "began"),
+    "relieve": pgettext_lazy("shedding step", "recorded what customers take off"),
     "ask_change": pgettext_lazy("shedding step", "asked for more load or a later end"),
     "reject_change": pgettext_lazy("shedding step", "left it as it was"),
     "change": pgettext_lazy("shedding step", "changed the turns"),

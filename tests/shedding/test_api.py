@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.actor import Actor
-from outages.load_shedding.models import SheddingEvent, SheddingPlan
+from outages.load_shedding.models import SheddingEvent, SheddingPlan, Slot
 from outages.load_shedding.services import schedule as services
 from outages.models import Outage
 from tests.api.clients import Machine, machine, refused
@@ -248,6 +248,30 @@ def test_said_twice_it_stands_once_and_said_otherwise_it_is_a_conflict(running: 
     assert again.json() == first.json()
     assert refused(scada(path, {"at": off_at.isoformat(), "mw": 1.5}), 409, "said_otherwise")
     assert everything_shed() == before
+
+
+def test_on_is_said_of_the_turn_that_is_off_though_the_next_one_is_near(running: SheddingEvent, scada: Machine) -> None:
+    slot, now = slot_of(running, "A"), timezone.now().replace(microsecond=0)
+    scada(f"shedding-slots/{slot.pk}/off/", {"at": now.isoformat()})
+    Slot.objects.filter(pk=slot.pk).update(ends_at=now + timedelta(minutes=1))
+    ahead = now + timedelta(minutes=30)
+    Slot.objects.create(event=running, block=slot.block, starts_at=ahead, ends_at=ahead + HOUR, mw_planned=1.0)
+    asked = [{"block": "A", "action": "on", "at": (now + timedelta(seconds=1)).isoformat()}]
+
+    (item,) = scada("shedding-switchings/", {"event": running.reference, "switchings": asked}).json()["items"]
+
+    assert (item["status"], item["result"]["id"], item["result"]["state"]) == (200, slot.pk, "on")
+
+
+@pytest.mark.parametrize("name", ["a\x00", "x" * 30, 7.5, None, ["S-1"]])
+def test_a_batch_names_its_event(running: SheddingEvent, scada: Machine, name: Any) -> None:
+    asked = [{"block": "A", "action": "off", "at": timezone.now().isoformat()}]
+    assert scada("shedding-switchings/", {"event": name, "switchings": asked}).status_code in (400, 404)
+
+
+def test_an_order_at_the_end_of_time_is_no_failure(ready: SheddingPlan, scada: Machine) -> None:
+    body = order(starts_at="9999-12-30T00:00:00+00:00", ends_at="9999-12-31T00:00:00+00:00")
+    assert scada("shedding-events/", body).status_code == 201
 
 
 def test_many_at_once_each_with_its_own_answer(running: SheddingEvent, scada: Machine) -> None:

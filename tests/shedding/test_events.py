@@ -133,10 +133,27 @@ def test_what_earlier_measures_relieve_is_not_shed(city: SmallCity, made: Sheddi
     rows = events.proposals_make(actor=asha, event_id=event.pk)
 
     assert (Measure.objects.count(), known.relief_mw, known.is_measured) == (1, 1.0, True)
+    assert fresh(event).version == event.version + 2  # whoever decides about the order as it was is told so
+    assert list(event.steps.filter(verb="relieve").values_list("actor_name", flat=True)) == [asha.name] * 2
     assert [sorted(choices.blocks_of(row)) for row in rows if row.letter == "A"] == [["B"]]
 
 
 # --- proposals ------------------------------------------------------------------------------------------
+
+
+def test_what_was_put_forward_or_confirmed_is_not_computed_again(made: SheddingPlan, asha: Actor, otto: Actor) -> None:
+    event = proposed(asha, made)
+    before = everything_shed()
+
+    with pytest.raises(IllegalTransition):
+        events.proposals_make(actor=asha, event_id=event.pk, target_mw=1.0)
+    assert everything_shed() == before
+
+    chosen = event.proposals.get(letter=event.chosen)
+    events.event_confirm(actor=otto, event_id=event.pk, is_checked=True, typed_blocks=len(choices.blocks_of(chosen)))
+    with pytest.raises(IllegalTransition):
+        events.proposals_make(actor=asha, event_id=event.pk, target_mw=1.0)
+    assert event.proposals.get(letter=event.chosen).lines == chosen.lines
 
 
 def test_three_proposals_are_kept_and_a_new_order_throws_them_away(made: SheddingPlan, asha: Actor) -> None:

@@ -13,6 +13,7 @@ from outages.load_shedding.models import EventState, SlotState
 EVENTS = {
     "alert": {"new": "alert"},
     "order": {"new": "ordered", "alert": "ordered", "ordered": "ordered"},
+    "relieve": {state: state for state in ("alert", "ordered", "proposed", "confirmed", "shedding", "restoring")},
     "propose": {"ordered": "proposed"},
     "withdraw": {"proposed": "ordered"},
     "return": {"proposed": "ordered"},

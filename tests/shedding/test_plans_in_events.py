@@ -43,6 +43,21 @@ def test_no_element_changes_its_block_in_a_running_event(
     assert (error.code, error.params["what"]) == ("in_running_event", "L11")
 
 
+def test_nor_when_an_earlier_turn_of_the_block_is_over(
+    city: SmallCity, asha: Actor, otto: Actor, running: SheddingPlan
+) -> None:
+    first = Slot.objects.get()
+    later = first.ends_at + timedelta(hours=4)
+    Slot.objects.create(
+        event=first.event, block=first.block, starts_at=later, ends_at=later + timedelta(hours=2), mw_planned=1.0
+    )
+    Slot.objects.filter(pk=first.pk).update(state="skipped", skip_reason="保供")
+    copy = plans.plan_copy(actor=asha, plan_id=running.pk, effective_from=tomorrow())
+    drafts.block_save(actor=asha, plan_id=copy.pk, block_id=block(copy, "A").pk, code="A", element_ids=city.ids("T11"))
+
+    refused(plans.InRunningEvent, plans.plan_approve, actor=otto, plan_id=copy.pk, is_accepted=True)
+
+
 def test_after_the_event_it_may(city: SmallCity, asha: Actor, otto: Actor, running: SheddingPlan) -> None:
     later = timezone.localdate() + timedelta(days=3)
     copy = plans.plan_copy(actor=asha, plan_id=running.pk, effective_from=later)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.db.models import Sum
 from django.test import Client
 from django.urls import reverse
@@ -111,6 +112,13 @@ def test_an_outage_of_this_kind_without_an_event_stays_what_it_was(city: SmallCi
     assert LoadSheddingHandler().panel(outage, asha) == {"slot": None}
     assert LoadSheddingHandler().tells(outage) is None
     assert LoadSheddingHandler().board_facts([outage.pk]) == {}
+
+
+def test_no_step_is_changed_or_taken_back(made: SheddingPlan, asha: Actor, otto: Actor) -> None:
+    event = announced(asha, otto, made, blocks=["A"], mw=1.0)
+    for verb in (lambda: event.steps.update(actor_name="x"), lambda: event.steps.all().delete()):
+        with pytest.raises(DatabaseError, match="Cannot update or delete"), transaction.atomic():
+            verb()
 
 
 def test_every_step_is_kept_with_who_took_it(made: SheddingPlan, asha: Actor, otto: Actor) -> None:

@@ -249,6 +249,17 @@ def test_what_is_late_alarms_once_for_each_time(event: SheddingEvent, asha: Acto
     assert (missed.state, bool(missed.skip_reason)) == ("skipped", True)
 
 
+def test_what_was_reported_since_it_was_found_late_does_not_alarm(
+    event: SheddingEvent, asha: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = slot_of(event, "A")
+    slots.slot_off(actor=asha, slot_id=slot.pk)
+    monkeypatch.setattr(clock, "_late", lambda _now: [slot.pk])  # found before the report came in
+
+    assert clock.events_turn(actor=CLOCK, at=since(event) + 16 * MINUTE)["late"] == 0
+    assert not slot.steps.filter(verb="late").exists()
+
+
 def test_the_board_says_what_is_due_and_late(event: SheddingEvent, asha: Actor) -> None:
     slots.slot_off(actor=asha, slot_id=slot_of(event, "A").pk)
     ended(slot_of(event, "A"), ago=HOUR)

@@ -5,7 +5,7 @@ No client proposes or confirms: that is done by two people.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import QuerySet
@@ -216,8 +216,9 @@ class SwitchingViewSet(GenericViewSet[Slot]):
             batch=shapes.SwitchingBatchSerializer,
             item=shapes.SwitchingInputSerializer,
         )
-        reference = request.data.get("event") if isinstance(request.data, dict) else None
-        event = selectors.event_to_write(actor=actor, reference=str(reference))
+        named = request.data.get("event") if isinstance(request.data, dict) else None
+        reference = shapes.SwitchingBatchSerializer().fields["event"].run_validation(named)
+        event = selectors.event_to_write(actor=actor, reference=reference)
         turns = selectors.slots_by_block(event)
         items = [self._item(actor, index, one, turns) for index, one in enumerate(asked)]
         refused = sum(item["error"] is not None for item in items)
@@ -231,7 +232,7 @@ class SwitchingViewSet(GenericViewSet[Slot]):
             if isinstance(asked, DomainError):
                 raise asked
             item["block"] = asked["block"]
-            slot = _slot_at(turns.get(asked["block"], []), asked["at"])
+            slot = _slot_at(turns.get(asked["block"], []), asked["action"], asked["at"])
             slot = _switched(actor, slot, asked["action"], at=asked["at"], mw=asked["mw"])
             item["result"] = shapes.SlotSerializer(slot).data
         except DomainError as error:
@@ -239,11 +240,15 @@ class SwitchingViewSet(GenericViewSet[Slot]):
         return item
 
 
-def _slot_at(turns: list[Slot], at: Any) -> Slot:
-    """Of a block's turns, in order of time, the last that may have begun by then. Raises ``NotFound``."""
+def _slot_at(turns: list[Slot], action: str, at: datetime) -> Slot:
+    """Of a block's turns, in order of time, the last that may have begun by then. Raises ``NotFound``.
+
+    A block may be switched off ahead of its time; what comes back on is never a turn that is still ahead.
+    """
     if not turns:
         raise NotFound(field="block")
-    begun = [slot for slot in turns if slot.starts_at - slots.EARLY <= at]
+    early = slots.EARLY if action == "off" else timedelta(0)
+    begun = [slot for slot in turns if slot.starts_at - early <= at]
     return begun[-1] if begun else turns[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -61,6 +61,15 @@ class StageForm(ActionForm):
         words = [(one.number, f"{one.number} · {one.get_colour_display()} · {one.mw:g} MW") for one in stages]
         self.fields["stage"].choices = [("", _("by load")), *words]  # type: ignore[attr-defined]
 
+    def clean(self) -> dict[str, Any]:
+        facts: dict[str, Any] = super().clean() or {}
+        is_other_stage, is_other_load = "stage" in self.changed_data, "target_mw" in self.changed_data
+        if is_other_stage and not is_other_load and facts.get("stage") is not None:
+            facts["target_mw"] = None  # that of the stage before
+        elif is_other_load and not is_other_stage:
+            facts["stage"] = None  # it stood for the load before
+        return facts
+
 
 class OrderForm(OrderFacts, StageForm):
     """The order after a warning."""
@@ -98,9 +107,19 @@ class MeasureForm(ScopedFormMixin, ActionForm):
     )  # fmt: skip
     is_measured = forms.BooleanField(label=_("Measured"), required=False)
     note = forms.CharField(label=_("Note"), max_length=300, required=False)
+    measure = forms.IntegerField(widget=forms.HiddenInput, required=False)  # of which the relief is known now
 
-    def __init__(self, *args: Any, branch: Branch, day: date, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, branch: Branch, day: date, known: Measure | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.known = known
+        if known is not None:
+            for name in ("kind", "asked_mw", "relief_mw", "is_measured", "note"):
+                self.initial[name] = getattr(known, name)
+            self.initial["measure"] = known.pk
+            self.fields["kind"].disabled = True
+            self.fields["relief_mw"].required = True
+            del self.fields["agreement"]
+            return
         field = self.fields["agreement"]
         held = field.queryset.filter(branch__pos__range=(branch.pos, branch.last))  # type: ignore[attr-defined]
         field.queryset = held.exclude(valid_until__lt=day)  # type: ignore[attr-defined]
@@ -126,16 +145,22 @@ def _agreement_words(agreement: Agreement) -> str:
 # --- choice, decision -------------------------------------------------------------------------------------
 
 
+_KEPT: Final = {"hx-preserve": True}  # what is being typed, while turns are ticked
+
+
 class ProposeForm(ActionForm):
     """What is handed to the second person: which proposal, why, and why not by gentler measures."""
 
-    reason = forms.CharField(label=_("Reason for the second person"), max_length=500)
-    why_now = forms.CharField(
-        label=_("Why nobody is asked to shift, avoid or limit first"), max_length=300, required=False
+    reason = forms.CharField(
+        label=_("Reason for the second person"), max_length=500, widget=forms.TextInput(attrs=_KEPT)
     )
+    why_now = forms.CharField(
+        label=_("Why nobody is asked to shift, avoid or limit first"), max_length=300, required=False,
+        widget=forms.TextInput(attrs=_KEPT),
+    )  # fmt: skip
 
     def __init__(self, *args: Any, untried: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, auto_id="id_propose_%s", **kwargs)  # the order on the same page has a reason too
         if untried:
             self.fields["why_now"].required = True
             self.fields["why_now"].help_text = _("Not asked so far: %(measures)s.") % {"measures": ", ".join(untried)}
@@ -152,6 +177,7 @@ def untried(measures: Iterable[Measure]) -> list[str]:
 class ConfirmForm(ActionForm):
     """Deciding is comparing: a tick, and the number of blocks typed by hand."""
 
+    compared: ClassVar = ("is_checked", "typed_blocks")
     is_checked = forms.BooleanField(label=_("I have compared the order number and the blocks with the order."))
     typed_blocks = forms.IntegerField(label=_("Number of blocks"), min_value=0, max_value=99_999)
 
@@ -170,14 +196,6 @@ class ChangeForm(StageForm):
     until = MinuteField(label=pgettext_lazy("shedding", "Until"))
     reason = forms.CharField(label=_("Reason"), max_length=500)
     field_order = ("target_mw", "stage", "until", "reason")
-
-    def clean(self) -> dict[str, Any]:
-        facts: dict[str, Any] = super().clean() or {}
-        if "stage" not in self.changed_data:
-            facts["stage"] = None  # it stands as long as its load does
-        elif "target_mw" not in self.changed_data:
-            facts["target_mw"] = None  # that of the stage before
-        return facts
 
 
 class ReplaceForm(ActionForm):

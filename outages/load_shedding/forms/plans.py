@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,16 @@ def refused(form: forms.BaseForm, refusal: DomainError) -> int:
     """Show a service's refusal beside the field it is about; the status of the answer."""
     form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
     return refusal.status if refusal.status in (409, 422) else 422
+
+
+def renewed(form: forms.BaseForm, version: int) -> None:
+    """A refused form stands beside what holds now and is about that. What was compared is compared anew."""
+    data, key = form.data.copy(), form.add_prefix("version")
+    if data.get(key) != str(version):
+        for name in getattr(form, "compared", ()):
+            data[form.add_prefix(name)] = ""
+    data[key] = str(version)
+    form.data = data
 
 
 class DayInput(forms.DateInput):
@@ -68,6 +78,7 @@ class CopyForm(forms.Form):
 class ApproveForm(ActionForm):
     """Agreeing is reading: a tick for what was read, and the number of blocks typed by hand."""
 
+    compared: ClassVar = ("is_accepted", "blocks")
     is_accepted = forms.BooleanField(label=_("I have read what the checks say and what this version changes."))
     blocks = forms.IntegerField(label=_("Number of blocks in this version"), min_value=0, max_value=99_999)
 

@@ -276,7 +276,14 @@ class _HalfHours(_Reader):
         blocks = self.asked(line, "block", self.known_blocks)
         if stages is None or days is None or blocks is None:
             return
-        codes = {hour: cells.narrow(self.text(line, at)).lower() for at, hour in self.hours.items()}
+        codes: dict[int, str] = {}
+        for at, hour in self.hours.items():
+            try:
+                codes[hour] = cells.narrow(self.text(line, at)).lower()
+            except CellProblem as problem:
+                self.say(line, str(hour), problem)
+        if len(codes) < len(self.hours):
+            return
         self.found.unknown_codes |= {code for code in codes.values() if code and not is_half_hour_code(code)}
         for begins, until, is_possible in halves(codes):
             span = _clock(begins), _clock(until)

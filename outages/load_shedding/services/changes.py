@@ -22,22 +22,24 @@ from outages.load_shedding.rotation import Span
 from outages.load_shedding.services.choices import (
     LONGEST,
     BadOrder,
-    by_hand,
     proposal_of,
     question_for,
+    spans_checked,
     spans_of,
 )
 from outages.load_shedding.services.distribution import SlotThere, slots_distribute
 from outages.load_shedding.services.events import check_alone, check_second
-from outages.load_shedding.services.plans import plan_lock
+from outages.load_shedding.services.plans import branch_lock
 from outages.load_shedding.services.reactions import faults_linked
 from outages.load_shedding.services.steps import (
+    Moved,
     check_load,
     event_lock,
     event_read,
     event_step,
     said,
     slot_lock,
+    slot_read,
     slot_step,
 )
 from outages.models import CauseClass, OutageStatus
@@ -80,7 +82,7 @@ def event_change(
     row = proposal_of(event, question, choice, question.spans_of(choice), now)
     with transaction.atomic(durable=True):
         if order["ends_at"] > (event.ends_at or now):
-            plan_lock(event.plan_id)
+            branch_lock(event.branch)
             check_alone(event.plan, now, order["ends_at"], event.pk)
         event = event_lock(event_id, expected_version=expected_version or event.version)
         _check_running(event)
@@ -105,6 +107,7 @@ def event_change_confirm(
 ) -> SheddingEvent:  # fmt: skip
     """Another person agrees that more is shed, or for longer, and types how many blocks are off then."""
     with transaction.atomic(durable=True):
+        branch_lock(event_read(event_id).branch)
         event = event_lock(event_id, expected_version=expected_version)
         _check_running(event)
         row = change_waiting(event)
@@ -112,10 +115,12 @@ def event_change_confirm(
             raise NothingWaits()
         asked = row.figures["change"]
         check_second(actor, event, row, asked["author_id"], is_checked, typed_blocks)
-        now = at or timezone.now()
+        now, ends_at = at or timezone.now(), datetime.fromisoformat(asked["ends_at"])
+        if ends_at > (event.ends_at or now):  # another event may have been ordered since this was asked
+            check_alone(event.plan, now, ends_at, event.pk)
         return _apply(
             event, spans_of(row), actor, asked["reason"], now, chosen=row.letter, target_mw=asked["target_mw"],
-            ends_at=datetime.fromisoformat(asked["ends_at"]), stage=asked["stage"], colour=asked["colour"],
+            ends_at=ends_at, stage=asked["stage"], colour=asked["colour"],
             author_id=asked["author_id"], author_name=asked["author_name"], confirmed_by_id=actor.user_id,
             confirmed_at=now,
         )  # fmt: skip
@@ -140,10 +145,15 @@ def event_replace(
 ) -> SheddingEvent:  # fmt: skip
     """Another block takes a slot's place for the rest of its time, under the same limits as any other."""
     words = said(reason)
+    event = event_read(slot_read(slot_id).event_id)
+    policies.require(actor=actor, action="change", branch=event.branch)
+    _check_running(event)
+    question = question_for(event, at=at)
     with transaction.atomic(durable=True):
         slot = slot_lock(slot_id)
+        if slot.event.version != event.version:
+            raise Moved(state=slot.event.get_state_display())
         event = slot.event
-        policies.require(actor=actor, action="change", branch=event.branch)
         if expected_version is not None and expected_version != slot.version:
             raise Conflict(field="version")
         _check_running(event)
@@ -155,9 +165,9 @@ def event_replace(
         standing = {one.pk: Span(one.block.code, one.starts_at, one.ends_at) for one in open_slots}
         if any(one.block == block and one.begins < new.until and new.begins < one.until for one in standing.values()):
             raise SlotThere(block=block, field="block")
-        row = by_hand(event, question_for(event, at=now), [new], now)
         rest = [span for pk, span in standing.items() if pk != slot.pk]
-        return _apply(event, [*rest, *spans_of(row)], actor, words, now)
+        added = spans_checked(event, question, [new], standing=rest)
+        return _apply(event, [*rest, *added], actor, words, now)
 
 
 def _order(event: SheddingEvent, target_mw: float | None, until: datetime | None, stage: int | None) -> dict[str, Any]:

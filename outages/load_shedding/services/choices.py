@@ -61,25 +61,9 @@ def by_hand(event: SheddingEvent, question: Question, spans: Sequence[Span], at:
     """Turns that a person chose, held to the same limits: no block left out, none too long or too soon."""
     if not spans:
         raise NothingProposed(field="blocks")
+    spans = spans_checked(event, question, spans)
     candidates = {one.code: one for one in question.candidates}
-    windows: dict[str, list[Window]] = {}
-    first, last = question.periods[0].begins, question.periods[-1].until
-    assert event.starts_at is not None
-    spans = [
-        replace(span, begins=first) if event.starts_at <= span.begins < first < span.until else span for span in spans
-    ]
-    for span in spans:
-        if span.block not in question.blocks:
-            raise UnknownCode(field="blocks", value=span.block)
-        if span.block not in candidates:
-            raise BlockLeftOut(block=span.block, why=question.explain[span.block], field="blocks")
-        if not first <= span.begins < span.until <= last:
-            raise BadOrder(days=LONGEST.days, field="blocks")
-        windows.setdefault(span.block, []).append((span.begins.astimezone(UTC), span.until.astimezone(UTC)))
-    for code, mine in windows.items():
-        standing = [*candidates[code].off, *(question.periods[p].window for p in sorted(candidates[code].fixed))]
-        if not is_within(question.limits, standing, mine):
-            raise LimitBroken(block=code, field="blocks")
+    windows = _windows(spans)
     turns = {
         code: tuple(p for p, period in enumerate(question.periods) if any(_covers(one, period.window) for one in mine))
         for code, mine in windows.items()
@@ -90,6 +74,43 @@ def by_hand(event: SheddingEvent, question: Question, spans: Sequence[Span], at:
     short = tuple(max(0, question.limits.target_kw - kw) for kw in shed)
     choice = Choice(BY_HAND, turns, shed, short, is_optimal=False, is_tightest=False)
     return proposal_of(event, question, choice, spans, at)
+
+
+def spans_checked(
+    event: SheddingEvent, question: Question, spans: Sequence[Span], *, standing: Sequence[Span] = ()
+) -> list[Span]:
+    """The turns, beginning no sooner than the question does, if each block may have them beside what it has already.
+
+    ``standing``: turns of the event that stay as they are. Raises ``UnknownCode``, ``BlockLeftOut``, ``BadOrder``,
+    ``LimitBroken``.
+    """
+    candidates = {one.code: one for one in question.candidates}
+    first, last = question.periods[0].begins, question.periods[-1].until
+    assert event.starts_at is not None
+    checked = [
+        replace(span, begins=first) if event.starts_at <= span.begins < first < span.until else span for span in spans
+    ]
+    for span in checked:
+        if span.block not in question.blocks:
+            raise UnknownCode(field="blocks", value=span.block)
+        if span.block not in candidates:
+            raise BlockLeftOut(block=span.block, why=question.explain[span.block], field="blocks")
+        if not first <= span.begins < span.until <= last:
+            raise BadOrder(days=LONGEST.days, field="blocks")
+    stays = _windows(standing)
+    for code, mine in _windows(checked).items():
+        fixed = (question.periods[p].window for p in sorted(candidates[code].fixed))
+        if not is_within(question.limits, [*candidates[code].off, *fixed, *stays.get(code, ())], mine):
+            raise LimitBroken(block=code, field="blocks")
+    return checked
+
+
+def _windows(spans: Sequence[Span]) -> dict[str, list[Window]]:
+    """The turns of each block, in UTC."""
+    windows: dict[str, list[Window]] = {}
+    for span in spans:
+        windows.setdefault(span.block, []).append((span.begins.astimezone(UTC), span.until.astimezone(UTC)))
+    return windows
 
 
 def spans_of(proposal: Proposal) -> list[Span]:

@@ -33,7 +33,7 @@ def events_turn(*, actor: Actor, at: datetime | None = None) -> dict[str, int]:
         "announced": _each("announcing", _to_announce(now), lambda pk: _announce(pk, actor, now)),
         "handed_back": _each("switching on", _handed_back(), lambda pk: _follow_fault(pk, actor)),
         "passed": _each("skipping", _passed(now), lambda pk: _pass(pk, actor)),
-        "late": _each("alarming", _late(now), lambda pk: _alarm(pk, actor)),
+        "late": _each("alarming", _late(now), lambda pk: _alarm(pk, actor, now)),
         "ended": _each("ending", _to_end(now), lambda pk: _end(pk, actor, now)),
     }
 
@@ -102,11 +102,15 @@ def _late(now: datetime) -> list[int]:
     late = {
         slot.pk: _alarm_for(slot)
         for slot in standing.select_related("event__branch").order_by("pk")
-        if due_at(slot) + standards.pack(slot.event.branch.rule_pack).shedding.stuck_after.delta <= now
+        if _is_late(slot, now)
     }
     steps = SheddingStep.objects.filter(slot__in=late, verb="late").values_list("slot", "before", "facts__due")
     alarmed = {(slot_id, (before, due)) for slot_id, before, due in steps}
     return [pk for pk, alarm in late.items() if (pk, alarm) not in alarmed]
+
+
+def _is_late(slot: Slot, now: datetime) -> bool:
+    return due_at(slot) + standards.pack(slot.event.branch.rule_pack).shedding.stuck_after.delta <= now
 
 
 def due_at(slot: Slot) -> datetime:
@@ -119,14 +123,14 @@ def _alarm_for(slot: Slot) -> tuple[str, str]:
     return str(slot.state), due_at(slot).isoformat()
 
 
-def _alarm(slot_id: int, actor: Actor) -> int:
+def _alarm(slot_id: int, actor: Actor, now: datetime) -> int:
     """Once for each time that passes: a line of both histories, which open pages show at once."""
     with transaction.atomic(durable=True):
         slot = slot_lock(slot_id)
         state, due = _alarm_for(slot)
         has_alarmed = slot.steps.filter(verb="late", before=state, facts__due=due).exists()
-        if state not in (SlotState.PLANNED, SlotState.OFF) or has_alarmed:
-            return 0
+        if state not in (SlotState.PLANNED, SlotState.OFF) or has_alarmed or not _is_late(slot, now):
+            return 0  # reported, moved or alarmed since it was found
         if slot.outage is not None:
             outage_record(outage=slot.outage, verb="late", actor=actor, after={"due": due})
         slot_step(slot=slot, action="late", actor=actor, facts={"due": due})

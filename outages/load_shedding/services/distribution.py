@@ -172,7 +172,8 @@ def _times(slot: Slot, span: Span, at: datetime) -> tuple[datetime, datetime]:
 def _soonest_end(slot: Slot, plan: SheddingPlan, at: datetime) -> datetime:
     if slot.ends_at - at < SHORTEST:
         return slot.ends_at
-    return at + timedelta(minutes=max(plan.margin_minutes, 2))  # at is the minute begun
+    soonest = at + timedelta(minutes=max(plan.margin_minutes, 2))  # at is the minute begun
+    return min(slot.ends_at, soonest)
 
 
 # --- carrying out -------------------------------------------------------------------------------------

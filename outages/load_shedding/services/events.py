@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.actor import Actor
 from grid.models import Branch, Customer
-from outages.lifecycle import IllegalTransition
 from outages.load_shedding import lifecycle, policies, proposals, selectors
 from outages.load_shedding.models import Agreement, Colour, Measure, Proposal, SheddingEvent, SheddingPlan
 from outages.load_shedding.rotation import Span
@@ -32,7 +31,7 @@ from outages.load_shedding.services.choices import (
     question_for,
 )
 from outages.load_shedding.services.distribution import slot_drop
-from outages.load_shedding.services.plans import plan_lock
+from outages.load_shedding.services.plans import branch_lock, plan_lock
 from outages.load_shedding.services.steps import check_load, event_lock, event_read, event_step, said
 from outages.services import references_take
 from standards.errors import Conflict, DomainError, NotFound, UnknownCode
@@ -75,6 +74,7 @@ def event_alert(
 ) -> SheddingEvent:
     """A warning was given; what customers take off by agreement is asked for first."""
     with transaction.atomic(durable=True):
+        branch_lock(branch)
         plan = _plan_of(branch, timezone.now())
         policies.require(actor=actor, action="alert", branch=plan.branch)
         facts = {"authority": authority.strip()[:100], "reason": reason.strip()[:500], "is_emergency": is_emergency}
@@ -89,8 +89,7 @@ def measure_record(
     with transaction.atomic(durable=True):
         event = event_lock(event_id)
         policies.require(actor=actor, action="order", branch=event.branch)
-        if event.state in lifecycle.OVER:
-            raise IllegalTransition(action="measure", current=event.state)
+        lifecycle.event_after(action="relieve", state=event.state)
         if kind not in Agreement.Kind.values:
             raise UnknownCode(field="kind", value=kind)
         check_load(asked_mw, field="asked_mw")
@@ -99,16 +98,23 @@ def measure_record(
             "kind": kind, "asked_mw": asked_mw, "relief_mw": relief_mw, "is_measured": is_measured,
             "customer": customer, "note": note.strip()[:300], "by_name": actor.name, "at": timezone.now(),
         }  # fmt: skip
-        if event.state == lifecycle.ORDERED:
-            event.proposals.all().delete()  # they answered another load
         if measure_id is None:
-            return Measure.objects.create(event=event, **facts)
-        measure = event.measures.filter(pk=measure_id).first()
-        if measure is None:
-            raise NotFound(field="measure")
+            measure = Measure(event=event)
+        else:
+            known = event.measures.filter(pk=measure_id).first()
+            if known is None:
+                raise NotFound(field="measure")
+            measure = known
         for name, value in facts.items():
             setattr(measure, name, value)
-        measure.save(update_fields=list(facts))
+        if measure_id is None:
+            measure.save(force_insert=True)
+        else:
+            measure.save(update_fields=list(facts))
+        if event.state == lifecycle.ORDERED:
+            event.proposals.all().delete()  # they answered another load
+        told = {"measure": kind, "asked_mw": asked_mw, "relief_mw": relief_mw}
+        event_step(event=event, action="relieve", actor=actor, note=measure.note, facts=told)
         return measure
 
 
@@ -126,6 +132,7 @@ def event_order(
             branch = event_read(event_id).branch
         if branch is None:
             raise NotFound(field="branch")
+        branch_lock(branch)
         plan = plan_lock(_plan_of(branch, starts_at).pk)
         policies.require(actor=actor, action="order", branch=plan.branch)
         if stage is not None:
@@ -148,7 +155,7 @@ def event_order(
         event.proposals.all().delete()  # they answered another order
         return event_step(
             event=event, action="order", actor=actor, note=reason, facts={"target_mw": target_mw}, colour=colour,
-            plan=plan, **facts,
+            plan=plan, reason=reason.strip()[:500] or event.reason, **facts,
         )  # fmt: skip
 
 
@@ -176,6 +183,8 @@ def proposals_make(
         return rows
     with transaction.atomic(durable=True):
         event = event_lock(event_id, expected_version=event.version)
+        # what was put before the second person, or confirmed, stays what they saw
+        lifecycle.event_after(action="propose", state=event.state)
         event.proposals.filter(generation=event.generation + 1, letter__in=proposals.LETTERS).delete()
         return Proposal.objects.bulk_create(rows)
 
@@ -326,7 +335,7 @@ def _check_order(target_mw: float | None, starts_at: datetime, ends_at: datetime
         raise BadOrder(days=LONGEST.days, field="target_mw")
     if timezone.is_naive(starts_at) or timezone.is_naive(ends_at):
         raise DomainError(_("A time needs its zone."), field="starts_at")
-    if not (now - BACKDATED <= starts_at < ends_at <= starts_at + LONGEST and ends_at > now):
+    if not (now - BACKDATED <= starts_at < ends_at and ends_at - starts_at <= LONGEST and ends_at > now):
         raise BadOrder(days=LONGEST.days, field="ends_at")
 
 

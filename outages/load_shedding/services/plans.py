@@ -25,6 +25,7 @@ from outages.load_shedding.models import (
     SheddingEvent,
     SheddingPlan,
     SheddingStage,
+    Slot,
     StageWindow,
     Turn,
 )
@@ -100,12 +101,11 @@ def _created(actor: Actor, branch: Branch, facts: Mapping[str, Any]) -> Shedding
 
 def _blocks_copied(source: SheddingPlan, copy: SheddingPlan) -> dict[int, SheddingBlock]:
     old = list(source.blocks.all())
-    by_key = {block.pk: block for block in old}
     keys = [block.pk for block in old]
     for block in old:
         block.pk, block.plan = None, copy
     ours = dict(zip(keys, SheddingBlock.objects.bulk_create(old), strict=True))
-    members = BlockElement.objects.filter(block__in=by_key)
+    members = BlockElement.objects.filter(block__in=keys)
     BlockElement.objects.bulk_create(
         BlockElement(plan=copy, block=ours[one.block_id], element_id=one.element_id) for one in members
     )
@@ -148,6 +148,7 @@ def plan_approve(
     ``is_accepted`` says that the person has read what the checks say; what must be put right stops it all the same.
     """
     with transaction.atomic(durable=True):
+        branch_lock(plan_branch(plan_id))
         plan = _locked_in(plan_id, PlanState.DRAFT, expected_version)
         policies.require(actor=actor, action="approve_plan", branch=plan.branch)
         if selectors.had_a_hand_in(plan, actor):
@@ -168,6 +169,7 @@ def plan_approve(
 def plan_retire(*, actor: Actor, plan_id: int, expected_version: int | None = None) -> SheddingPlan:
     """Take an approved version out of force; what it has published from now on is withdrawn."""
     with transaction.atomic(durable=True):
+        branch_lock(plan_branch(plan_id))
         plan = _locked_in(plan_id, PlanState.APPROVED, expected_version)
         policies.require(actor=actor, action="approve_plan", branch=plan.branch)
         running = plan.shedding_events.exclude(state__in=lifecycle.OVER).first()
@@ -185,10 +187,9 @@ def _check_running(plan: SheddingPlan) -> None:
     events = SheddingEvent.objects.filter(
         Q(ends_at__isnull=True) | Q(ends_at__gt=midnight(plan)), plan__branch=plan.branch, state__in=lifecycle.RUNNING
     )
-    held = (
-        BlockElement.objects.filter(block__slots__event__in=events)
-        .exclude(block__slots__state__in=lifecycle.SLOT_OVER)
-        .values_list("element_id", "element__code", "block__code")
+    still = Slot.objects.filter(event__in=events).exclude(state__in=lifecycle.SLOT_OVER)
+    held = BlockElement.objects.filter(block__in=still.values("block")).values_list(
+        "element_id", "element__code", "block__code"
     )
     ours = dict(plan_elements(plan))
     for element_id, code, block in held:
@@ -241,6 +242,24 @@ def plan_elements(plan: SheddingPlan) -> list[tuple[int, str]]:
 
 def _today(branch: Branch) -> date:
     return timezone.now().astimezone(ZoneInfo(branch.time_zone)).date()
+
+
+def branch_lock(branch: Branch) -> None:
+    """Whoever decides about the same part of a network queues here: nested branches share the one on top.
+
+    Taken before any plan or event, in the order of the tree. Plans of branches above and below, and all versions of
+    one, answer together who is off and what is published.
+    """
+    chain = Branch.objects.filter(pos__lte=branch.pos, last__gte=branch.pos).order_by("pos")
+    list(chain.select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def plan_branch(plan_id: int) -> Branch:
+    """Whose plan it is, before anything is locked. Raises ``NotFound``."""
+    plan = SheddingPlan.objects.select_related("branch").filter(pk=plan_id).first()
+    if plan is None:
+        raise NotFound(field="plan")
+    return plan.branch
 
 
 def plan_lock(plan_id: int) -> SheddingPlan:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actor import Actor
 from outages.load_shedding import policies, schedule
 from outages.load_shedding.models import PlanState, SheddingPlan, StageWindow
-from outages.load_shedding.services.plans import midnight, plan_lock, windows_cut
+from outages.load_shedding.services.plans import branch_lock, midnight, plan_branch, plan_lock, windows_cut
 from standards.errors import DomainError, UnknownCode
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def schedules_report() -> int:
 
 
 def _publishable(actor: Actor, plan_id: int) -> SheddingPlan:
+    branch_lock(plan_branch(plan_id))
     plan = plan_lock(plan_id)
     policies.require(actor=actor, action="publish", branch=plan.branch)
     if plan.state != PlanState.APPROVED:
@@ -99,7 +100,7 @@ def _publishable(actor: Actor, plan_id: int) -> SheddingPlan:
 
 
 def _check_span(begins: datetime, until: datetime) -> None:
-    if not begins < until <= begins + LONGEST:
+    if not (begins < until and until - begins <= LONGEST):
         raise BadSpan(days=LONGEST.days, field="until")
 
 

@@ -58,6 +58,14 @@ def event_read(event_id: int) -> SheddingEvent:
     return event
 
 
+def slot_read(slot_id: int) -> Slot:
+    """The slot as it is now, unlocked. Raises ``NotFound``."""
+    slot = Slot.objects.filter(pk=slot_id).first()
+    if slot is None:
+        raise NotFound()
+    return slot
+
+
 def slot_lock(slot_id: int) -> Slot:
     """The slot and its event, both locked, the event first."""
     require_transaction()

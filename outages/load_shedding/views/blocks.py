@@ -16,7 +16,7 @@ from accounts.actor import Actor
 from accounts.scope import ids_by_code
 from grid.models import GridElement
 from outages.load_shedding import policies, selectors
-from outages.load_shedding.forms.plans import BlockForm, refused
+from outages.load_shedding.forms.plans import BlockForm, refused, renewed
 from outages.load_shedding.models import PlanState, SheddingBlock, SheddingPlan
 from outages.load_shedding.services import drafts
 from outages.load_shedding.texts import day_words
@@ -63,12 +63,13 @@ def _entered(request: HttpRequest, actor: Actor, plan: SheddingPlan, block: Shed
             else:
                 messages.success(request, _("Block %(block)s is saved and measured.") % {"block": saved.code})
                 return redirect("load_shedding:plan", plan.pk)
+        renewed(form, plan.version)
     may_edit = plan.state == PlanState.DRAFT and policies.may(actor=actor, action="edit_plan", branch=plan.branch)
     context = {
         "plan": plan,
         "shed": block,  # a template has its own word for block
         "elements": elements,
-        "form": form if may_edit else None,
+        "form": form if may_edit or form.is_bound else None,  # a refusal is read
         "hours": _hours(block) if block else [],
         "turns": _turns(block) if block else [],
     }

@@ -65,7 +65,7 @@ def index(request: HttpRequest) -> HttpResponse:
     context = {
         "now": now,
         "events": [(event, LOOK[EventState(event.state)], TONES[event.colour]) for event in running],
-        "late": late_slots(selectors.slots_visible_to(actor).select_related("fault"), now)[:LATE_SHOWN],
+        "late": late_slots(selectors.slots_visible_to(actor).select_related("fault"), now),
         "reactions": _reactions([event.pk for event in running if event.state in lifecycle.RUNNING]),
         "published": [(plan, _stage_now(plan, now), schedule.runs_out_at(plan, now)) for plan in plans],
         "running_out": schedule.running_out(plans, now),

@@ -19,10 +19,10 @@ from django.views.decorators.http import require_POST
 from accounts.actor import Actor
 from outages.load_shedding import policies, selectors
 from outages.load_shedding.forms import events as forms
-from outages.load_shedding.forms.plans import refused
+from outages.load_shedding.forms.plans import refused, renewed
 from outages.load_shedding.models import SheddingEvent
 from outages.load_shedding.services import choices, events
-from outages.load_shedding.views.events import order_form, shown
+from outages.load_shedding.views.events import measure_form, order_form, shown
 from outages.load_shedding.views.hand import BY_HAND, Hand
 from outages.load_shedding.views.plans import reader
 from standards.errors import DomainError
@@ -53,8 +53,7 @@ def _taken(
             messages.success(request, str(said))
             return redirect("load_shedding:event", event.reference)
     fresh = selectors.event_by_reference(actor=actor, reference=event.reference)
-    form.data = form.data.copy()
-    form.data[form.add_prefix("version")] = fresh.version
+    renewed(form, fresh.version)
     return shown(request, actor, fresh, status=status, **{name: form, "asked": request.POST})
 
 
@@ -67,12 +66,14 @@ def measure(request: HttpRequest, reference: str) -> HttpResponse:
     """A measure before disconnection was asked for, or what it brought is known."""
     actor, event = event_for(request, reference, "order")
     with timezone.override(ZoneInfo(event.branch.time_zone)):
-        form = forms.MeasureForm(request.POST, actor=actor, branch=event.branch, day=timezone.localdate())
+        form = measure_form(event, actor, request.POST.get("measure", ""), request.POST)
 
         def take(facts: dict[str, Any], _version: int) -> object:
-            agreement = facts.pop("agreement")
-            customer = agreement.customer if agreement else None
-            return events.measure_record(actor=actor, event_id=event.pk, customer=customer, **facts)
+            held = form.known or facts.pop("agreement")
+            return events.measure_record(
+                actor=actor, event_id=event.pk, customer=held.customer if held else None,
+                measure_id=facts.pop("measure"), **facts,
+            )  # fmt: skip
 
         return _taken(request, actor, event, "measure_form", form, take, _("The measure is recorded."))
 

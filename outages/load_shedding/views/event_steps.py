@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods
 from outages.forms import ActionForm
 from outages.load_shedding import lifecycle, policies, selectors
 from outages.load_shedding.forms import events as forms
-from outages.load_shedding.forms.plans import refused
+from outages.load_shedding.forms.plans import refused, renewed
 from outages.load_shedding.models import SheddingEvent, Slot
 from outages.load_shedding.services import changes, events, slots
 from outages.load_shedding.views.event_forms import event_for
@@ -222,7 +222,6 @@ def _answer(
             else:
                 messages.success(request, str(_("Done.")))
                 return redirect(f"{reverse('load_shedding:event', args=[event.reference])}#monitor")
-        form.data = form.data.copy()
-        form.data["version"] = version
+        renewed(form, version)
     context = {"event": event, "slot": slot, "step": step, "form": form, "change": change}
     return render(request, "load_shedding/event_step.html", context, status=status)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,6 +21,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from accounts.actor import Actor
+from accounts.policies import actor_may
+from grid.models import Branch
 from outages.load_shedding import charts, lifecycle, policies, selectors
 from outages.load_shedding.forms import events as forms
 from outages.load_shedding.models import EventState, Proposal, SheddingEvent
@@ -30,8 +34,9 @@ from outages.load_shedding.services.choices import spans_of
 from outages.load_shedding.texts import step_words
 from outages.load_shedding.views.console import LOOK
 from outages.load_shedding.views.hand import BY_HAND, Hand, compare
-from outages.load_shedding.views.monitor import allowed, is_undoable, monitor_of
+from outages.load_shedding.views.monitor import allowed, monitor_of
 from outages.load_shedding.views.plans import TONES, reader
+from outages.places import masked
 
 STEPS: Final[tuple[tuple[str, str | Promise], ...]] = (
     ("target", _("Target")),
@@ -59,7 +64,7 @@ def steps_of(event: SheddingEvent, *, is_chosen: bool) -> list[Step]:
     elif event.state == lifecycle.ORDERED:
         reached = 4 if is_chosen else 2
     else:
-        reached = 4 if event.state == lifecycle.PROPOSED or is_undoable(event) else 5
+        reached = 5 if event.generation else 4
     states = ["done" if n < reached else "now" if n == reached else "locked" for n in range(1, 6)]
     return [
         Step(n, name, title, state) for n, ((name, title), state) in enumerate(zip(STEPS, states, strict=True), start=1)
@@ -84,12 +89,13 @@ def shown(request: HttpRequest, actor: Actor, event: SheddingEvent, *, status: i
     """The page, with the forms of a refused step in ``typed``."""
     now = timezone.now()
     measures = list(event.measures.select_related("customer"))
+    name_of = naming(actor, event.branch)
     context: dict[str, Any] = {
         "event": event,
         "look": LOOK[EventState(event.state)],
         "tone": TONES[event.colour],
         "now": now,
-        "measures": measures,
+        "measures": [(one, name_of(one.customer.name) if one.customer else "") for one in measures],
         "relieved": sum(measure.relief_mw or 0.0 for measure in measures),
         "is_over": event.state in lifecycle.OVER,
         "is_own": policies.is_own(actor=actor, thing=event),
@@ -102,6 +108,9 @@ def shown(request: HttpRequest, actor: Actor, event: SheddingEvent, *, status: i
     if event.state in (*lifecycle.RUNNING, lifecycle.ENDED, lifecycle.RECONCILED):
         context |= monitor_of(event, actor, now)
     context["steps"] = steps_of(event, is_chosen=bool(context["spans"]) and event.state == lifecycle.ORDERED)
+    for name in typed.keys() - context.keys():  # the page has no place for this form any more
+        for words in itertools.chain.from_iterable(typed[name].errors.values()):
+            messages.error(request, words)
     context |= typed
     return render(request, "load_shedding/event.html", context, status=status)
 
@@ -112,34 +121,32 @@ def shown(request: HttpRequest, actor: Actor, event: SheddingEvent, *, status: i
 def _choice_context(
     request: HttpRequest, event: SheddingEvent, actor: Actor, now: datetime, typed: Mapping[str, Any]
 ) -> dict[str, Any]:
-    state = event.state
-    found: dict[str, Any] = {"spans": [], "hand": None, "letter": event.chosen, "proposals": []}
+    state, asked = event.state, typed.get("asked", request.GET)
+    found: dict[str, Any] = {"asked": asked, "spans": [], "hand": None, "letter": event.chosen, "proposals": []}
     if state in (lifecycle.ALERT, lifecycle.ORDERED):
-        day = timezone.localdate()
         found["order_form"] = order_form(event)
-        found["measure_form"] = forms.MeasureForm(
-            actor=actor, branch=event.branch, day=day, initial={"version": event.version}
-        )
+        found["measure_form"] = measure_form(event, actor, asked.get("measure", ""))
     if state == lifecycle.ALERT:
         return found
     rows = _proposals(event)
     found["proposals"] = [rows[letter] for letter in LETTERS if letter in rows]
     if state == lifecycle.ORDERED:
-        asked = typed.get("asked") or request.GET
         hand = Hand.of(question_of_event(event, at=now), asked.getlist("turn"))
         letter = asked.get("choice", "")
         found |= {"hand": hand, "letter": letter if letter in rows or letter == BY_HAND else ""}
         found["spans"] = hand.spans if letter == BY_HAND else _spans(rows, letter)
         found["turns"] = hand.keys if letter == BY_HAND else []
-        untried = forms.untried(event.measures.all())
         found |= compare(rows, hand if letter == BY_HAND else None)
-        found["propose_form"] = forms.ProposeForm(untried=untried, initial={"version": event.version})
+        if found["spans"]:
+            untried = forms.untried(event.measures.all())
+            found["propose_form"] = forms.ProposeForm(untried=untried, initial={"version": event.version})
     elif state == lifecycle.PROPOSED:
         found["spans"] = _spans(rows, event.chosen)
-        found["confirm_form"] = forms.ConfirmForm(initial={"version": event.version})
-        found["return_form"] = forms.ReasonForm(initial={"version": event.version}, prefix="return")
+        if not policies.is_own(actor=actor, thing=event):
+            found["confirm_form"] = forms.ConfirmForm(initial={"version": event.version})
+            found["return_form"] = forms.ReasonForm(initial={"version": event.version}, prefix="return")
     if found["spans"]:
-        found |= effect_of(event, found["spans"], now)
+        found |= effect_of(event, found["spans"], now, actor)
     return found
 
 
@@ -154,6 +161,15 @@ def order_form(event: SheddingEvent, data: Any = None) -> forms.OrderForm:
     return forms.OrderForm(data, stages=event.plan.stages.all(), initial=initial)
 
 
+def measure_form(event: SheddingEvent, actor: Actor, key: str, data: Any = None) -> forms.MeasureForm:
+    """A further measure, or what one that was asked for (``key``) has brought."""
+    known = event.measures.filter(pk=int(key)).first() if key.isascii() and key.isdigit() and len(key) < 10 else None
+    return forms.MeasureForm(
+        data, actor=actor, branch=event.branch, day=timezone.localdate(), known=known,
+        initial={"version": event.version},
+    )  # fmt: skip
+
+
 def _spans(rows: Mapping[str, Proposal], letter: str) -> list[Span]:
     return spans_of(rows[letter]) if letter in rows else []
 
@@ -163,7 +179,14 @@ def _proposals(event: SheddingEvent) -> dict[str, Proposal]:
     return {one.letter: one for one in event.proposals.order_by("generation", "pk")}
 
 
-def effect_of(event: SheddingEvent, spans: Sequence[Span], now: datetime) -> dict[str, Any]:
+def naming(actor: Actor, branch: Branch) -> Callable[[str], str]:
+    """How this person reads customers' names there: in clear, masked, or not at all."""
+    if not actor_may(actor, "customer.read_masked", branch.pos):
+        return lambda _name: ""
+    return str if actor_may(actor, "customer.reveal", branch.pos) else masked
+
+
+def effect_of(event: SheddingEvent, spans: Sequence[Span], now: datetime, actor: Actor) -> dict[str, Any]:
     """What the chosen turns mean, and how they lie in time."""
     own = [pk for pk in event.slots.values_list("outage_id", flat=True) if pk]
     scale = charts.Scale(min(span.begins for span in spans), max(span.until for span in spans))
@@ -173,8 +196,12 @@ def effect_of(event: SheddingEvent, spans: Sequence[Span], now: datetime) -> dic
     preview = preview_of(plan=event.plan, spans=spans, at=now, apart_from=own)
     relieved = sum(measure.relief_mw or 0.0 for measure in event.measures.all())
     wanted = max(0.0, (event.target_mw or 0.0) - relieved)
+    name_of = naming(actor, event.branch)
     return {
         "preview": preview,
+        "may_see": actor_may(actor, "customer.read_masked", event.branch.pos),
+        "calls": [(call, name_of(call.name)) for call in preview.calls],
+        "important": [(name_of(one.name), one.get_importance_display()) for one in preview.important],
         "wanted_mw": wanted,
         "short": [one for one in preview.stretches if one.mw < wanted - 0.0005],
         "gantt": sorted(bars.items()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cached_property
 from typing import Any, Final
 
@@ -32,6 +33,11 @@ class HandLine:
     is_beyond_limits: bool
 
 
+def key_of(question: Question, code: str, p: int) -> str:
+    """A block's turn by the end of its period: periods that pass move up the others, and cut the first."""
+    return f"{code}:{question.periods[p].until.astimezone(UTC):%Y%m%d%H%M}"
+
+
 @dataclass(frozen=True)
 class Hand:
     """Turns ticked one by one, with the sum of each period against what is ordered."""
@@ -46,14 +52,14 @@ class Hand:
         ticked = set(keys)
         for one in question.candidates:
             could = [p for p, kw in enumerate(one.kw) if kw and p not in one.barred]
-            mine = {p for p in could if f"{one.code}:{p}" in ticked} | one.fixed
+            mine = {p for p in could if key_of(question, one.code, p) in ticked} | one.fixed
             if mine:
                 turns[one.code] = tuple(sorted(mine))
         return cls(question, turns)
 
     @cached_property
     def keys(self) -> list[str]:
-        return [f"{code}:{p}" for code, periods in self.turns.items() for p in periods]
+        return [key_of(self.question, code, p) for code, periods in self.turns.items() for p in periods]
 
     @cached_property
     def choice(self) -> Choice:
@@ -96,7 +102,8 @@ class Hand:
             one, hours = could.get(code), self.question.hours[code]
             mine = self.turns.get(code, ())
             cells = () if one is None else tuple(
-                (f"{code}:{p}" if kw and p not in one.barred else "", kw / 1000, p in mine, p in one.fixed)
+                (key_of(self.question, code, p) if kw and p not in one.barred else "", kw / 1000, p in mine,
+                 p in one.fixed)
                 for p, kw in enumerate(one.kw)
             )  # fmt: skip
             why_not = "" if one is not None else self.question.explain.get(code, "")

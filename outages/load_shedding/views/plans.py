@@ -31,6 +31,7 @@ from outages.load_shedding.forms.plans import (
     PlanOpenForm,
     StagesForm,
     refused,
+    renewed,
 )
 from outages.load_shedding.models import PlanState, SheddingPlan
 from outages.load_shedding.services import drafts, plans
@@ -221,6 +222,7 @@ def _entered(
             else:
                 messages.success(request, _("Saved."))
                 return redirect("load_shedding:plan", plan.pk)
+        renewed(form, plan.version)
     return render(request, template, {"plan": plan, "form": form, "title": title}, status=status)
 
 
@@ -288,6 +290,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
                     request, _("The version is in force from %(day)s.") % {"day": plan.effective_from.isoformat()}
                 )
                 return redirect("load_shedding:plan", pk)
+        renewed(form, plan.version)
     context = context_of(plan, actor) | {"form": form}
     return render(request, "load_shedding/plan_approve.html", context, status=status)
 

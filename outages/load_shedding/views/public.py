@@ -144,7 +144,7 @@ def branch(request: HttpRequest, language: str, branch: str) -> HttpResponse:
             "unknown": _unknown(plan, *_bounds(day, 1)),
             "known_until": schedule.runs_out_at(plan, now),
             "earlier": day - day_long if day > today else None,
-            "later": day + day_long,
+            "later": day + day_long if day < today + FARTHEST else None,
         }))  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from accounts.pages import csv_response
 from outages.drawing import svg_of
 from outages.load_shedding import charts, lifecycle, policies, selectors
 from outages.load_shedding.forms.events import ReconcileForm
-from outages.load_shedding.forms.plans import refused
+from outages.load_shedding.forms.plans import refused, renewed
 from outages.load_shedding.models import EventState, SheddingEvent
 from outages.load_shedding.report import TOLD, Report, report_of
 from outages.load_shedding.services import changes
@@ -96,6 +96,7 @@ def reconcile(request: HttpRequest, reference: str) -> HttpResponse:
             else:
                 messages.success(request, _("Reconciled: the report is final."))
                 return redirect("load_shedding:report", reference)
+        renewed(form, event.version)
         return _shown(request, event, found, form, status=status)
 
 

@@ -21,7 +21,7 @@ from accounts.pages import csv_response
 from grid.spreadsheets.files import FileRefused
 from outages.forms import ActionForm
 from outages.load_shedding import policies, selectors
-from outages.load_shedding.forms.plans import TableForm, TurnForm, refused
+from outages.load_shedding.forms.plans import TableForm, TurnForm, refused, renewed
 from outages.load_shedding.intake import workbooks
 from outages.load_shedding.intake.coverage import coverage_of
 from outages.load_shedding.models import PlanState, SheddingPlan, Turn
@@ -58,6 +58,7 @@ def turns(request: HttpRequest, pk: int) -> HttpResponse:
             status = _set(actor, plan, stage, rows, form)
             if status == 200:
                 return redirect(f"{reverse('load_shedding:turns', args=[pk])}?stage={stage}")
+        renewed(form, plan.version)
     found = plan.turns.filter(stage=stage).select_related("block")
     context = {
         "plan": plan,
@@ -65,7 +66,7 @@ def turns(request: HttpRequest, pk: int) -> HttpResponse:
         "stages": stages,
         "grid": _grid(list(found)),
         "coverage": _coverage(selectors.rows_of(plan, {stage})),
-        "form": form if may_edit and stage else None,
+        "form": form if stage and (may_edit or form.is_bound) else None,  # a refusal is read
         "shown": SHOWN,
     }
     return render(request, "load_shedding/turns.html", context, status=status)
@@ -122,7 +123,7 @@ def turn_delete(request: HttpRequest, pk: int, turn_pk: int) -> HttpResponse:
         turn.is_possible,
     )  # fmt: skip
     rows = [row for row in selectors.rows_of(plan, {turn.stage}) if row != gone]
-    drafts.turns_set(actor=actor, plan_id=pk, rows=rows, stages={turn.stage})
+    drafts.turns_set(actor=actor, plan_id=pk, rows=rows, stages={turn.stage}, expected_version=plan.version)
     messages.success(request, _("The turn is deleted."))
     return redirect(f"{reverse('load_shedding:turns', args=[pk])}?stage={turn.stage}")
 
@@ -180,6 +181,7 @@ def check(request: HttpRequest, pk: int, digest: str) -> HttpResponse:
                 words = ngettext("%(n)d turn is in the plan.", "%(n)d turns are in the plan.", n)
                 messages.success(request, words % {"n": n})
                 return redirect("load_shedding:plan", pk)
+        renewed(form, plan.version)
     found = checked.found
     known = set(plan.stages.values_list("number", flat=True))
     context = {
