@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from accounts.models import User
 from outages.load_shedding.models import SheddingEvent, SheddingPlan, Slot
-from outages.load_shedding.services import schedule
+from outages.load_shedding.services import events, schedule
 from outages.load_shedding.services.reactions import reaction_record
 from tests.factories import accounts
 from tests.factories.grid import SmallCity
@@ -67,6 +67,28 @@ def test_turns_that_should_have_begun_are_late(made: SheddingPlan, desk: Client,
 
     assert [slot.block.code for slot in answer.context["late"]] == ["A"]
     assert "1 turn is late" in text_of(answer)
+
+
+def test_all_late_turns_are_counted_where_only_the_first_are_listed(
+    made: SheddingPlan, desk: Client, asha: Actor, otto: Actor
+) -> None:
+    event = announced(asha, otto, made, blocks=["A"], starts_at=minute() + HOUR)
+    first = slot_of(event, "A")
+    ends = [timezone.now() - n * MINUTE for n in range(60)]
+    Slot.objects.bulk_create(
+        Slot(event=event, block=first.block, starts_at=end - HOUR, ends_at=end, mw_planned=1.0) for end in ends
+    )
+
+    shown = text_of(look(desk))
+
+    assert "60 turns are late" in shown
+    assert shown.count("should be off since") == 50
+
+
+def test_a_warning_without_an_order_has_no_load_yet(made: SheddingPlan, desk: Client, asha: Actor) -> None:
+    events.event_alert(actor=asha, branch=made.branch, colour="yellow", authority="省调")
+
+    assert text_of(look(desk)).count('<td class="number">–</td>') == 2  # neither ordered nor off
 
 
 def test_a_schedule_that_runs_out_is_a_banner(made: SheddingPlan, desk: Client, asha: Actor) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from accounts.actor import Actor
 from accounts.models import User
@@ -15,9 +14,9 @@ from outages.load_shedding.models import Agreement, KeptOut, Measure, SheddingEv
 from outages.load_shedding.services import choices, clock, events
 from tests.factories.grid import SmallCity
 from tests.planned.pages import client_of, text_of
+from tests.shedding.event_pages import EVENTS, key, local, order_of, page, steps, url
 from tests.shedding.happening import (
     CLOCK,
-    HOUR,
     MINUTE,
     announced,
     confirmed,
@@ -30,8 +29,6 @@ from tests.shedding.happening import (
     turns,
 )
 from tests.shedding.world import everything_shed
-
-EVENTS = "/shedding/events/"
 
 
 @pytest.fixture
@@ -48,32 +45,6 @@ def desk(asha_user: User) -> Client:
 @pytest.fixture
 def second(otto_user: User) -> Client:
     return client_of(otto_user)
-
-
-def url(event: SheddingEvent, rest: str = "") -> str:
-    return f"{EVENTS}{event.reference}/{rest}"
-
-
-def page(client: Client, event: SheddingEvent, query: str = "") -> Any:
-    answer = client.get(url(event) + query)
-    assert answer.status_code == 200
-    return answer
-
-
-def steps(answer: Any) -> list[str]:
-    return [step.state for step in answer.context["steps"]]
-
-
-def local(moment: Any) -> str:
-    return f"{timezone.localtime(moment):%Y-%m-%dT%H:%M}"
-
-
-def order_of(event: SheddingEvent, **facts: Any) -> dict[str, Any]:
-    begins = minute() + 2 * HOUR
-    return {
-        "version": event.version, "target_mw": "3", "stage": "", "starts_at": local(begins),
-        "ends_at": local(begins + 2 * HOUR), "order_number": "省调令 7", "authority": "省调", **facts,
-    }  # fmt: skip
 
 
 # --- the whole way ------------------------------------------------------------------------------------
@@ -115,15 +86,35 @@ def test_an_event_is_led_from_the_warning_to_the_monitor(made: SheddingPlan, des
     assert [row.slot.block.code for row in monitored.context["rows"]] == blocks
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "en",
+            ("Compute the proposals", "Hand to the second person", "Carry out</button>", "Confirmed.", "Turns ahead"),
+        ),
+        ("zh-hans", ("计算方案", "提交第二人", "执行</button>", "已确认。", "待停轮次")),
+    ],
+)
 def test_the_page_reads_in_both_languages_at_every_step(
-    made: SheddingPlan, desk: Client, second: Client, asha: Actor, otto: Actor
+    made: SheddingPlan, desk: Client, second: Client, asha: Actor, otto: Actor, language: str, words: tuple[str, ...]
 ) -> None:
+    for client in (desk, second):
+        client.cookies["django_language"] = language
     event = ordered(asha, made)
+    shown = [text_of(page(desk, event))]
     events.proposals_make(actor=asha, event_id=event.pk)
-    for language in ("en", "zh-hans"):
-        desk.cookies["django_language"] = language
-        for query in ("", "?choice=A", "?choice=M&turn=A:0", "?choice=X"):
-            assert event.reference in text_of(page(desk, event, query))
+    shown.append(text_of(page(desk, event, "?choice=A")))
+    events.event_propose(actor=asha, event_id=event.pk, letter="A", reason="缺电")
+    shown.append(text_of(page(second, event)))
+    blocks = choices.blocks_of(event.proposals.get(letter="A"))
+    event = events.event_confirm(actor=otto, event_id=event.pk, is_checked=True, typed_blocks=len(blocks))
+    shown.append(text_of(page(second, event)))
+    clock.events_turn(actor=CLOCK, at=event.undo_until)
+    shown.append(text_of(page(second, event)))
+
+    for step, word in zip(shown, words, strict=True):
+        assert word in step
 
 
 # --- choosing -----------------------------------------------------------------------------------------
@@ -132,7 +123,7 @@ def test_the_page_reads_in_both_languages_at_every_step(
 def test_by_hand_adds_up_what_is_ticked(made: SheddingPlan, desk: Client, asha: Actor) -> None:
     event = ordered(asha, made, mw=3.0)
 
-    answer = page(desk, event, "?choice=M&turn=A:0&turn=B:0")
+    answer = page(desk, event, f"?choice=M&turn={key(event, 'A')}&turn={key(event, 'B')}")
 
     (sum_,) = answer.context["hand"].sums
     assert (sum_["mw"], sum_["target"], sum_["over"]) == (3.0, 3.0, 0.0)
@@ -145,16 +136,16 @@ def test_what_is_protected_cannot_be_ticked_nor_sent(city: SmallCity, asha: Acto
     KeptOut.objects.create(element=city.elements["U22"], why="protected", note="市医院")
     event = ordered(asha, made)
 
-    answer = page(desk, event, "?choice=M&turn=C:0")
+    answer = page(desk, event, f"?choice=M&turn={key(event, 'C')}")
 
     line = next(line for line in answer.context["hand"].lines if line.block.code == "C")
     assert (bool(line.why_not), line.cells) == (True, ())
     assert answer.context["hand"].turns == {}
-    assert 'value="C:0"' not in text_of(answer)
+    assert f'value="{key(event, "C")}"' not in text_of(answer)
     before = everything_shed()
     refused = desk.post(
         url(event, "propose/"),
-        {"version": event.version, "choice": "M", "turn": ["C:0"], "reason": "x", "why_now": "y"},
+        {"version": event.version, "choice": "M", "turn": [key(event, "C")], "reason": "x", "why_now": "y"},
     )
     assert refused.status_code in (409, 422)
     assert everything_shed() == before
@@ -165,7 +156,13 @@ def test_turns_by_hand_are_proposed(made: SheddingPlan, desk: Client, asha: Acto
 
     answer = desk.post(
         url(event, "propose/"),
-        {"version": event.version, "choice": "M", "turn": ["A:0", "B:0"], "reason": "by hand", "why_now": "no time"},
+        {
+            "version": event.version,
+            "choice": "M",
+            "turn": [key(event, "A"), key(event, "B")],
+            "reason": "by hand",
+            "why_now": "no time",
+        },
     )
 
     assert answer.status_code == 302
@@ -262,6 +259,10 @@ def test_a_decision_about_an_older_proposal_is_a_conflict(
 
     assert answer.status_code == 409
     assert everything_shed() == before
+    form = answer.context["confirm_form"]  # compared anew, it can be sent again
+    assert [form[name].value() for name in ("version", "is_checked", "typed_blocks")] == [
+        str(fresh(event).version), False, "",
+    ]  # fmt: skip
 
 
 def test_sent_back_with_a_reason(made: SheddingPlan, second: Client, asha: Actor, otto: Actor) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.actor import Actor
 from outages.load_shedding.models import SheddingPlan
 from outages.load_shedding.services import schedule as services
+from outages.load_shedding.views.public import FARTHEST
 from tests.factories.grid import SmallCity
 from tests.shedding.world import block, draft, every_day, plan
 
@@ -152,6 +153,23 @@ def test_a_block_shows_its_turns_and_how_sure_they_are(asha: Actor, tabled: Shed
     assert page.count("<strong>08:00–10:00</strong> forecast") == 1
     assert "fewer than 5 customers" in page
     assert "3 customers" not in page
+
+
+def test_who_is_off_now_reads_that_no_further_turn_is_published(city: SmallCity, asha: Actor) -> None:
+    made, now = plan(city, asha, turns=every_day("A", "00:00", "00:00")), timezone.now()
+    services.stage_publish(
+        actor=asha, plan_id=made.pk, stage=1, begins=now, until=now + 2 * HOUR, certainty="confirmed"
+    )
+
+    assert "No further turn is published until" in get("en/blocks/010/A/")
+    assert "No turn is published until" in get("en/blocks/010/C/")
+
+
+def test_no_page_leads_beyond_the_farthest_day(tabled: SheddingPlan) -> None:
+    last = timezone.localdate() + FARTHEST
+
+    assert 'rel="next"' in get("en/blocks/010/", day=f"{last - timedelta(days=1):%Y-%m-%d}")
+    assert 'rel="next"' not in get("en/blocks/010/", day=f"{last:%Y-%m-%d}")
 
 
 def test_a_turn_over_midnight_stands_on_both_days(asha: Actor, tabled: SheddingPlan) -> None:

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from accounts.actor import Actor
 from grid.spreadsheets.books import book_of
 from grid.spreadsheets.files import FileRefused
+from grid.spreadsheets.markup import UNCALCULATED
 from outages.load_shedding.intake import workbooks
 from outages.load_shedding.intake.coverage import coverage_of
 from outages.load_shedding.intake.reading import Setting, Understood, understood
@@ -188,6 +189,23 @@ def test_a_table_of_half_hours() -> None:
         ("23:00-00:00", True),
     ]
     assert found.unknown_codes == {"bogus"}
+
+
+# --- formulas -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("stage,day,from,until,block\n1,{},08:00,10:00,A\n", "day"),
+        ("day,time,A,B\n1,08:00-10:00,{},x\n", "A"),
+        (half_hours({13: "{}", 14: "no"}), "13"),
+    ],
+)
+def test_a_formula_without_its_value_is_said_by_its_column(text: str, column: str) -> None:
+    found = read(text.format(f"{UNCALCULATED}=B2"))
+    assert [(problem.line, problem.field, problem.code) for problem in found.problems] == [(2, column, "formula")]
+    assert found.rows == []
 
 
 # --- what a table leaves open -------------------------------------------------------------------------------

@@ -160,7 +160,8 @@ class ProposeForm(ActionForm):
     )  # fmt: skip
 
     def __init__(self, *args: Any, untried: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="id_propose_%s", **kwargs)  # the order on the same page has a reason too
+        kwargs["auto_id"] = "id_propose_%s"  # the order on the same page has a reason too
+        super().__init__(*args, **kwargs)
         if untried:
             self.fields["why_now"].required = True
             self.fields["why_now"].help_text = _("Not asked so far: %(measures)s.") % {"measures": ", ".join(untried)}

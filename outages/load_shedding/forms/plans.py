@@ -28,7 +28,8 @@ def refused(form: forms.BaseForm, refusal: DomainError) -> int:
 
 def renewed(form: forms.BaseForm, version: int) -> None:
     """A refused form stands beside what holds now and is about that. What was compared is compared anew."""
-    data, key = form.data.copy(), form.add_prefix("version")
+    data: Any = form.data
+    data, key = data.copy(), form.add_prefix("version")
     if data.get(key) != str(version):
         for name in getattr(form, "compared", ()):
             data[form.add_prefix(name)] = ""

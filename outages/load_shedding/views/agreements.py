@@ -17,7 +17,9 @@ from accounts.pages import csv_response
 from outages.load_shedding import policies, selectors
 from outages.load_shedding.forms.agreements import AgreementForm
 from outages.load_shedding.forms.plans import refused
+from outages.load_shedding.models import Agreement
 from outages.load_shedding.services import agreements
+from outages.load_shedding.views.events import naming
 from outages.load_shedding.views.plans import reader
 from standards.errors import DomainError, Forbidden, NotFound
 
@@ -56,9 +58,17 @@ def index(request: HttpRequest) -> HttpResponse:
 def _list(request: HttpRequest, actor: Actor, form: AgreementForm | None, *, status: int = 200) -> HttpResponse:
     found = selectors.agreements_visible_to(actor)
     page = Paginator(found, 50).get_page(request.GET.get("page"))
-    rows = [(one, policies.may(actor=actor, action="edit_plan", branch=one.branch)) for one in page]
+    rows = [
+        (one, _name(actor, one), policies.may(actor=actor, action="edit_plan", branch=one.branch))
+        for one in page
+    ]  # fmt: skip
     context = {"form": form, "page_obj": page, "rows": rows, "totals": selectors.agreements_by_kind(found)}
     return render(request, "load_shedding/agreements.html", context, status=status)
+
+
+def _name(actor: Actor, agreement: Agreement) -> str:
+    """The customer as this person may read it."""
+    return naming(actor, agreement.branch)(agreement.customer.name)
 
 
 @require_POST
@@ -80,14 +90,15 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The list for a spreadsheet."""
-    found = selectors.agreements_visible_to(_desk(request))
+    actor = _desk(request)
+    found = selectors.agreements_visible_to(actor)
     heads = (
         _("Account number"), _("Customer"), _("Branch"), pgettext("shedding", "Measure"),
         _("Agreed relief (MW)"), _("Notice (minutes)"), _("Valid until"),
     )  # fmt: skip
     rows = (
         (
-            one.customer.account_number, one.customer.name, str(one.branch), one.get_kind_display(), one.mw,
+            one.customer.account_number, _name(actor, one), str(one.branch), one.get_kind_display(), one.mw,
             one.notice_minutes, one.valid_until or "",
         )
         for one in found

@@ -147,7 +147,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
                 digest = tables.table_keep(actor=actor, plan=plan, chunks=form.cleaned_data["file"].chunks())
                 tables.table_check(plan=plan, digest=digest, stage=form.cleaned_data["stage"])
             except FileRefused as refusal:
-                refused(form, refusal)
+                form.add_error("file", str(refusal))
             else:
                 return redirect(f"{_check_url(pk, digest)}?stage={form.cleaned_data['stage']}")
     return render(request, "load_shedding/table.html", {"plan": plan, "form": form, "stages": stages}, status=status)
